@@ -1,0 +1,1 @@
+"""Decisions on `now`: no clock, no lock, no event loop, no I/O."""

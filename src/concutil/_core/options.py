@@ -1,0 +1,119 @@
+"""Checks of what callers pass as options, with one wording for all of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from math import isfinite
+from operator import index
+
+_SHOWN_CHARACTERS = 60
+
+
+def number(name: str, value: object) -> float:
+    """Return *value* as a float if it is a finite number.
+
+    A number is anything with `__index__` or `__float__`, except bool and str.
+    """
+    return _finite(name, value, "a finite number")
+
+
+def positive(name: str, value: object) -> float:
+    """Return *value* as a float if it is a finite number above 0."""
+    expected = "a finite number above 0"
+    amount = _finite(name, value, expected)
+    if amount <= 0:
+        raise ValueError(_wrong(name, expected, value))
+    return amount
+
+
+def at_least_one(name: str, value: object) -> float:
+    """Return *value* as a float if it is a finite number of at least 1."""
+    expected = "a finite number of at least 1"
+    amount = _finite(name, value, expected)
+    if amount < 1:
+        raise ValueError(_wrong(name, expected, value))
+    return amount
+
+
+def count(name: str, value: object) -> int:
+    """Return *value* as an int if it is a whole number of at least 1."""
+    expected = "a whole number of at least 1, or None for no limit"
+    if isinstance(value, bool):
+        raise TypeError(_wrong(name, expected, value))
+    try:
+        whole = index(value)  # type: ignore[arg-type]  # that is the question
+    except TypeError:
+        raise TypeError(_wrong(name, expected, value)) from None
+    if whole < 1:
+        raise ValueError(_wrong(name, expected, value))
+    return whole
+
+
+def duration(name: str, value: object) -> float:
+    """Return *value*, seconds or a timedelta, as seconds if they are above 0."""
+    expected = "a finite number of seconds above 0, or a timedelta"
+    seconds = _seconds(name, value, expected)
+    if seconds <= 0:
+        raise ValueError(_wrong(name, expected, value))
+    return seconds
+
+
+def duration_or_zero(name: str, value: object) -> float:
+    """Return *value*, seconds or a timedelta, as seconds if they aren't negative."""
+    expected = "a finite number of seconds of at least 0, or a timedelta"
+    seconds = _seconds(name, value, expected)
+    if seconds < 0:
+        raise ValueError(_wrong(name, expected, value))
+    return seconds
+
+
+def patience(name: str, value: object) -> float:
+    """Return how long a call may wait, in seconds; 0 or less means not at all."""
+    expected = "a finite number of seconds, a timedelta, or None for no limit"
+    return max(0.0, _seconds(name, value, expected))
+
+
+def label(name: str, value: object) -> str | None:
+    """Return *value* if it is a name that can be shown, or None."""
+    expected = "a string that isn't empty, or None"
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise TypeError(_wrong(name, expected, value))
+    if not value:
+        raise ValueError(_wrong(name, expected, value))
+    return value
+
+
+def _seconds(name: str, value: object, expected: str) -> float:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return _finite(name, value, expected)
+
+
+def _finite(name: str, value: object, expected: str) -> float:
+    numeric = hasattr(value, "__float__") or hasattr(value, "__index__")
+    if not numeric or isinstance(value, (bool, str)):
+        raise TypeError(_wrong(name, expected, value))
+    try:
+        amount = float(value)  # type: ignore[arg-type]  # that is the question
+    except OverflowError:
+        raise ValueError(_wrong(name, expected, value)) from None
+    if not isfinite(amount):
+        raise ValueError(_wrong(name, expected, value))
+    return amount
+
+
+def _wrong(name: str, expected: str, value: object) -> str:
+    return f"{name} must be {expected}, not {shown(value)}"
+
+
+def shown(value: object) -> str:
+    """Return a short text for *value* in a message, whatever its size."""
+    try:
+        text = repr(value)
+    except ValueError:  # an int of more digits than Python turns into text
+        text = "an int too big to show"
+    if len(text) <= _SHOWN_CHARACTERS:
+        return text
+    return f"{text[:_SHOWN_CHARACTERS]}..."

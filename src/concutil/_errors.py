@@ -1,0 +1,47 @@
+"""The exceptions that concutil raises by itself, with their data as attributes."""
+
+from __future__ import annotations
+
+from typing import final
+
+
+class ConcutilError(Exception):
+    """Base class of every error that concutil raises by itself.
+
+    Misuse is reported as `ValueError`, `TypeError` or `RuntimeError` instead.
+    """
+
+    __module__ = "concutil"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exception's own way calls the class with `args` alone, which loses
+        # keyword-only data.
+        return _revive, (type(self), self.args, self.__dict__)
+
+
+def _revive(
+    kind: type[ConcutilError], args: tuple[object, ...], data: dict[str, object]
+) -> ConcutilError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(data)
+    return error
+
+
+@final
+class RateLimitExceeded(ConcutilError):  # noqa: N818  # a contract
+    """A permit that could not be had within its timeout.
+
+    Nothing was booked.
+
+    Attributes:
+        retry_after: Seconds until the rates would admit the same request. 0 when
+            only the concurrency place was late.
+    """
+
+    __module__ = "concutil"
+
+    retry_after: float
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
