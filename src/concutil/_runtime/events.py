@@ -1,0 +1,202 @@
+"""What happened, told to whoever wants to know: frozen records and hooks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace, TracebackType
+from typing import Any, ClassVar, Final, cast, final
+
+from .._core.record import Record
+
+if sys.version_info >= (3, 11):
+    from typing import Self
+else:
+    from typing_extensions import Self
+
+_DEBUG: Final = 10  # the numbers of logging, which is not imported for them
+_INFO: Final = 20
+_WARNING: Final = 30
+
+
+class Event(Record):
+    """Something that happened to one of concutil's objects.
+
+    Threads:
+        Immutable; share it freely.
+
+    .. versionadded:: 0.1
+    """
+
+    __module__ = "concutil.events"
+    __slots__ = ()
+
+    name: ClassVar[str]
+    """What happened: dotted, past tense, never changed."""
+    level: ClassVar[int]
+    """How much it matters, as a level of the standard library's logging."""
+
+
+@final
+class LimiterWaited(Event):
+    """A limiter made somebody wait, and has let them go on.
+
+    Attributes:
+        limiter: The limiter's name, or None.
+        cost: What was asked for.
+        waited: Seconds in the queue.
+
+    .. versionadded:: 0.1
+    """
+
+    __module__ = "concutil.events"
+    __slots__ = ("cost", "limiter", "waited")
+    name = "concutil.limiter_waited"
+    level = _DEBUG
+
+    limiter: str | None
+    cost: float
+    waited: float
+
+
+@final
+class LimiterRefused(Event):
+    """A limiter refused a permit, because its timeout could not be met.
+
+    Attributes:
+        limiter: The limiter's name, or None.
+        cost: What was asked for.
+        retry_after: Seconds until the rates would admit the same request.
+
+    .. versionadded:: 0.1
+    """
+
+    __module__ = "concutil.events"
+    __slots__ = ("cost", "limiter", "retry_after")
+    name = "concutil.limiter_refused"
+    level = _INFO
+
+    limiter: str | None
+    cost: float
+    retry_after: float
+
+
+@final
+class LoopBlocked(Event):
+    """A thread that runs an event loop waits, and stops all of the loop's tasks.
+
+    Use `async with` there. Told once per limiter.
+
+    Attributes:
+        limiter: The limiter's name, or None.
+
+    .. versionadded:: 0.1
+    """
+
+    __module__ = "concutil.events"
+    __slots__ = ("limiter",)
+    name = "concutil.loop_blocked"
+    level = _WARNING
+
+    limiter: str | None
+
+
+@final
+class Subscription:
+    """A hook that is told of events until this is called, or its block is left.
+
+    Threads:
+        Safe from any thread.
+
+    .. versionadded:: 0.1
+    """
+
+    __module__ = "concutil.events"
+    __slots__ = ("_hook",)
+
+    def __init__(self, hook: Callable[[Event], object]) -> None:
+        self._hook = hook
+
+    def __call__(self) -> None:
+        """Unsubscribe; a second call does nothing."""
+        _hooks.pop(self, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self()
+
+    def __repr__(self) -> str:
+        state = "subscribed" if self in _hooks else "unsubscribed"
+        return f"<Subscription of {self._hook!r}: {state}>"
+
+
+def subscribe(hook: Callable[[Event], object]) -> Subscription:
+    """Have *hook* called with every event from now on.
+
+    Args:
+        hook: Called in the thread or task in which the event happened, outside of
+            locks; it should be quick. What it raises goes to `sys.unraisablehook`
+            and never harms the operation.
+
+    Returns:
+        A handle: call it, or leave its `with` block, to unsubscribe.
+
+    Raises:
+        TypeError: If *hook* can't be called.
+
+    Threads:
+        Safe from any thread; the hook hears of events in all threads.
+
+    .. versionadded:: 0.1
+    """
+    if not callable(hook):
+        raise TypeError(f"hook must be callable with one event, not {hook!r}")
+    subscription = Subscription(hook)
+    _hooks[subscription] = hook
+    return subscription
+
+
+def emit(event: Event) -> None:
+    """Tell *event* to all hooks."""
+    for hook in list(_hooks.values()):
+        try:
+            hook(event)
+        except Exception as error:  # noqa: BLE001  # a hook does no harm
+            _report(hook, error)
+
+
+def _log(event: Event) -> None:
+    """Write *event* with structlog if the program configured it, else logging."""
+    structlog = sys.modules.get("structlog")  # not imported: not configured either
+    if structlog is not None and structlog.is_configured():
+        structlog.get_logger("concutil").log(event.level, event.name, **event.asdict())
+        return
+    import logging
+
+    logger = logging.getLogger("concutil")
+    if logger.isEnabledFor(event.level):
+        fields = {f"concutil.{name}": it for name, it in event.asdict().items()}
+        logger.log(event.level, event.name, extra=fields)
+
+
+def _report(hook: object, error: Exception) -> None:
+    report = SimpleNamespace(
+        exc_type=type(error),
+        exc_value=error,
+        exc_traceback=error.__traceback__,
+        err_msg="Exception ignored in a hook of concutil.events",
+        object=hook,
+    )
+    sys.unraisablehook(cast("Any", report))
+
+
+# One dict operation each, so that no lock is needed.
+_hooks: Final[dict[Subscription, Callable[[Event], object]]] = {}
+subscribe(_log)

@@ -1,0 +1,97 @@
+"""Waiting in a task of asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import _get_running_loop
+from collections.abc import Awaitable
+from math import inf
+from typing import cast, final
+
+from . import clock, waiters
+
+
+@final
+class AsyncioWaiter:
+    """A task that may be parked on a bare future, with at most one timer."""
+
+    __slots__ = ("_future", "_loop", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._future: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wake(self) -> bool:
+        """End the parking; False if the loop is closed."""
+        # Compare loops, not thread ids: a closed loop's thread lives on, and ids are
+        # used again.
+        if _get_running_loop() is self._loop:
+            self._come_back()
+            return True
+        try:
+            self._loop.call_soon_threadsafe(self._come_back)
+        except RuntimeError:
+            return False
+        return True
+
+    def park(self, until: float) -> Awaitable[None]:
+        """Return what this task awaits until it is woken or *until*."""
+        self.close()
+        loop = self._loop
+        self._future = loop.create_future()
+        if until != inf:
+            delay = max(0.0, until - clock.monotonic())
+            self._timer = loop.call_later(delay, self._come_back)
+        return self._future
+
+    def close(self) -> None:
+        """Cancel the timer, if there is one."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _come_back(self) -> None:
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+
+@final
+class AsyncioWorld:
+    """The tasks of one asyncio loop."""
+
+    __slots__ = ("line", "turn")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.line = loop
+        self.turn = -inf  # when one of these tasks last let the others run
+
+    def waiter(self) -> AsyncioWaiter:
+        """Return a waiter for the task that runs now."""
+        return AsyncioWaiter(self.line)
+
+    def park(self, waiter: AsyncioWaiter, until: float) -> Awaitable[None]:
+        """Suspend the task that runs now."""
+        return waiter.park(until)
+
+    async def checkpoint(self) -> None:
+        """Let other tasks run, if none had a turn for a while."""
+        now = clock.monotonic()
+        if not 0 <= now - self.turn < waiters.YIELD_EVERY_S:
+            self.turn = now
+            await asyncio.sleep(0)
+
+
+def world_of(loop: asyncio.AbstractEventLoop) -> AsyncioWorld:
+    """Return the one world of *loop*."""
+    world = waiters.worlds.get(loop)
+    if world is None:
+        for other in list(waiters.worlds):
+            if other.is_closed():
+                waiters.worlds.pop(other, None)
+        world = waiters.worlds.setdefault(loop, AsyncioWorld(loop))
+    return cast("AsyncioWorld", world)
+
+
+waiters.running_loop = _get_running_loop
+waiters.current_task = asyncio.current_task

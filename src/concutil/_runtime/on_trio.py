@@ -1,0 +1,78 @@
+"""Waiting in a task of trio."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from math import inf
+from typing import Any, final
+
+import trio
+from trio import lowlevel
+
+from . import clock
+
+
+@final
+class TrioWaiter:
+    """A task that may be parked by trio's own means."""
+
+    __slots__ = ("_task", "_token")
+
+    def __init__(self, token: lowlevel.TrioToken) -> None:
+        self._token = token
+        self._task: lowlevel.Task | None = None
+
+    def wake(self) -> bool:
+        """End the parking; False if the trio run is over."""
+        if lowlevel.in_trio_run() and lowlevel.current_trio_token() is self._token:
+            self._come_back()
+            return True
+        try:
+            self._token.run_sync_soon(self._come_back)
+        except trio.RunFinishedError:
+            return False
+        return True
+
+    async def park(self, until: float) -> None:
+        """Suspend this task until it is woken or *until*."""
+        self._task = lowlevel.current_task()
+        if until == inf:
+            await lowlevel.wait_task_rescheduled(self._abort)
+            return
+        deadline = trio.current_time() + until - clock.monotonic()
+        with trio.CancelScope(deadline=deadline):
+            await lowlevel.wait_task_rescheduled(self._abort)
+
+    def close(self) -> None:
+        """The scope of `park` has let go of its deadline already."""
+
+    def _come_back(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            lowlevel.reschedule(task)
+
+    def _abort(self, _raise_cancel: Callable[[], Any]) -> lowlevel.Abort:
+        self._task = None
+        return lowlevel.Abort.SUCCEEDED
+
+
+@final
+class TrioWorld:
+    """The tasks of one trio run."""
+
+    __slots__ = ("line",)
+
+    def __init__(self) -> None:
+        self.line = lowlevel.current_trio_token()
+
+    def waiter(self) -> TrioWaiter:
+        """Return a waiter for the task that runs now."""
+        return TrioWaiter(self.line)
+
+    def park(self, waiter: TrioWaiter, until: float) -> Awaitable[None]:
+        """Suspend the task that runs now."""
+        return waiter.park(until)
+
+    async def checkpoint(self) -> None:
+        """Let other tasks run, and be cancelled, as every trio operation does."""
+        await lowlevel.checkpoint()

@@ -1,0 +1,23 @@
+"""What concutil's objects tell about themselves, as frozen records.
+
+By default events go to structlog if the program has configured it, else to the
+standard library's logger `concutil`, with the fields as `concutil.<field>`.
+"""
+
+from ._runtime.events import (
+    Event,
+    LimiterRefused,
+    LimiterWaited,
+    LoopBlocked,
+    Subscription,
+    subscribe,
+)
+
+__all__ = (
+    "Event",
+    "LimiterRefused",
+    "LimiterWaited",
+    "LoopBlocked",
+    "Subscription",
+    "subscribe",
+)

@@ -1,0 +1,126 @@
+"""The floor on which everything waits."""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from typing import Any
+
+import pytest
+import trio
+
+from concutil._runtime import clock, waiters
+from concutil._runtime.on_threads import THREADS
+from concutil.testing import ManualClock
+from patience import threads
+
+
+def test_a_text_runs_in_a_thread_in_one_send() -> None:
+    """Over the threads' world a text never suspends; its result is returned."""
+
+    async def text() -> int:
+        await THREADS.checkpoint()
+        waiter = THREADS.waiter()
+        waiter.wake()
+        await waiters.park(THREADS, waiter, inf, clock=None)
+        return 7
+
+    assert waiters.run(text()) == 7
+
+
+def test_a_text_that_suspends_in_a_thread_is_a_bug() -> None:
+    """A text that awaits something else is closed, and reported."""
+    closed = []
+
+    async def text() -> None:
+        try:
+            await asyncio.sleep(0)
+        finally:
+            closed.append(True)
+
+    with pytest.raises(RuntimeError, match="was suspended: that is a bug"):
+        waiters.run(text())
+    assert closed == [True]
+
+
+def test_a_wake_up_before_the_parking_is_kept() -> None:
+    """A thread that was woken before it parked doesn't block, once."""
+    waiter = THREADS.waiter()
+    assert waiter.wake()
+    assert waiter.wake(), "one too many is harmless"
+    waiter.block(inf)
+
+    begin = clock.monotonic()
+    waiter.block(begin + 0.01)
+    assert clock.monotonic() - begin >= 0.01
+
+
+def test_a_time_that_is_past_does_not_block() -> None:
+    """Parking until a time that has passed returns at once."""
+    THREADS.waiter().block(clock.monotonic() - 5)
+    THREADS.waiter().block(-inf)
+
+
+def test_parking_by_a_clock_calls_its_timer_off() -> None:
+    """A clock's timer is called off whether it went off or not."""
+    manual = ManualClock()
+    waiter = THREADS.waiter()
+    waiter.wake()
+    waiters.run(waiters.park(THREADS, waiter, 5.0, clock=manual))
+    assert repr(manual) == "<ManualClock at 0 s: 0 timers>"
+
+    with threads(lambda: waiters.run(waiters.park(THREADS, waiter, 5.0, clock=manual))):
+        while "1 timer" not in repr(manual):
+            pass
+        manual.advance(5)
+    assert repr(manual) == "<ManualClock at 5 s: 0 timers>"
+
+
+def test_worlds_are_told_apart() -> None:
+    """A task's world is that of its loop: one per loop, as long as the loop is open."""
+    seen: list[Any] = []
+
+    async def note() -> None:
+        seen.append(waiters.running_world().line)
+
+    async def twice() -> None:
+        await note()
+        assert waiters.running_world() is waiters.running_world()
+
+    asyncio.run(twice())
+    asyncio.run(twice())
+    trio.run(note)
+
+    assert len({id(line) for line in seen}) == 3
+    assert sum(loop.is_closed() for loop in waiters.worlds) <= 1
+
+
+def test_nobody_runs_a_loop_here() -> None:
+    """Outside of loops there is no world for tasks, and no loop to block."""
+    assert not waiters.runs_a_loop()
+    with pytest.raises(RuntimeError, match="in a task of asyncio or trio"):
+        waiters.running_world()
+
+
+def test_a_loop_that_is_blocked_is_seen() -> None:
+    """In a task or callback of either backend the thread runs a loop."""
+
+    async def main() -> bool:
+        return waiters.runs_a_loop()
+
+    assert asyncio.run(main())
+    assert trio.run(main)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_finished_loop_is_noticed(backend: str) -> None:
+    """Waking a task whose loop is closed or run is over says that nobody is there."""
+    made: list[Any] = []
+
+    async def main() -> None:
+        waiter = waiters.running_world().waiter()
+        made.append(waiter)
+        assert waiter.wake(), "there is somebody, though not parked"
+
+    trio.run(main) if backend == "trio" else asyncio.run(main())
+    assert made[0].wake() is False
