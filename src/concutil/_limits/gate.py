@@ -1,0 +1,210 @@
+"""Where a limiter's callers wait: an `Admission` behind one lock, for all worlds.
+
+Whatever changes the admission is a `Change`, put into an inbox; who holds the lock
+applies all that is there. So code that runs from the collector, perhaps in a thread
+that holds this very lock, can always leave its change behind and go.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from math import inf
+from typing import TypeVar, final
+
+from .._core.admission import GONE, QUEUED, Admission, Ticket
+from .._errors import RateLimitExceeded
+from .._runtime.clock import Clock, reader
+from .._runtime.events import LimiterRefused, LimiterWaited, LoopBlocked, emit
+from .._runtime.fork import renew_in_children
+from .._runtime.on_threads import THREADS
+from .._runtime.waiters import YIELD_EVERY_S, World, park, run, runs_a_loop
+
+T = TypeVar("T")
+Change = Callable[[Admission, float], None]  # the float is the time
+
+
+@final
+class Gate:
+    """Lets tickets in as its admission grants them, first come, first served."""
+
+    __slots__ = (
+        "__weakref__",
+        "_clock",
+        "_told_of_loop",
+        "admission",
+        "bounded",
+        "inbox",
+        "lock",
+        "name",
+        "now",
+        "yield_every",
+    )
+
+    def __init__(
+        self, admission: Admission, *, name: str | None, clock: Clock | None
+    ) -> None:
+        self.name = name
+        self.now = reader(clock)
+        self.bounded = admission.limit < inf  # else nobody has a place to give back
+        # How long a task may go on without yielding; a clock of the user's own can't
+        # tell, so there the loop's world decides.
+        self.yield_every = YIELD_EVERY_S if clock is None else -inf
+        self._clock = clock
+        self.admission = admission
+        self.lock = threading.Lock()  # guards the admission and all tickets
+        # Not empty only while somebody is about to take the lock, or holds it.
+        self.inbox: deque[Change] = deque()
+        self._told_of_loop = False
+        renew_in_children(self)
+
+    def after_fork(self) -> None:
+        """Go on in a forked child: nobody waits, nobody is inside."""
+        self.lock = threading.Lock()
+        self.inbox = deque()
+        self.admission = self.admission.in_child()
+
+    def try_enter(self) -> bool:
+        """Let a block in, if that needs no waiting."""
+        now = self.now()  # outside of the lock: a clock may be anybody's code
+        with self.lock:
+            admission = self.admission
+            entered = not admission.lines and admission.book(1.0, now)
+        if self.inbox:
+            self.settle()
+        return entered
+
+    def leave(self, error_kind: type[BaseException] | None) -> None:
+        """Give back the place of a block that *error_kind* has ended."""
+        if error_kind is GeneratorExit:
+            self.give_back(_leave_block, wait=False)
+            return
+        with self.lock:
+            admission = self.admission
+            admission.leave_block()
+            crowded = admission.lines
+        if crowded or self.inbox:
+            self.settle()
+
+    def try_book(self, ticket: Ticket) -> bool:
+        """Grant *ticket*, if that needs no waiting."""
+        if self.inbox:
+            self.settle()  # what the collector left there may be what is asked for
+        now = self.now()
+        with self.lock:
+            booked = self.admission.book_ticket(ticket, now)
+        if self.inbox:
+            self.settle()
+        return booked
+
+    def wait(self, ticket: Ticket) -> None:
+        """Block this thread until *ticket* is granted."""
+        if self.try_book(ticket):
+            return
+        if not self._told_of_loop and runs_a_loop():
+            self._told_of_loop = True
+            emit(LoopBlocked(limiter=self.name))
+        run(self.admit(THREADS, ticket))
+
+    async def admit(self, world: World, ticket: Ticket) -> None:
+        """Wait until *ticket* is granted: the one text for threads and tasks.
+
+        Raises:
+            RateLimitExceeded: If its patience ends before.
+        """
+        try:
+            if self.try_book(ticket):
+                await world.checkpoint()
+            else:
+                await self._queue(world, ticket)
+        except BaseException as error:
+            # Cancelled, closed or Ctrl-C: leave, or pass on what was handed over.
+            self.give_back(_undoing(ticket), wait=not isinstance(error, GeneratorExit))
+            raise
+
+    async def _queue(self, world: World, ticket: Ticket) -> None:
+        waiter = ticket.waiter = world.waiter()
+        ticket.line = world.line
+        # Read here: who applies the change may have read the clock long before.
+        ticket.since = self.now()
+        try:
+            self._apply(lambda admission, now: admission.enter(ticket, now), ticket)
+            while ticket.state is QUEUED:
+                until = min(ticket.alarm, ticket.until)
+                await park(world, waiter, until, clock=self._clock)
+                self._look_again(ticket)
+        finally:
+            waiter.close()
+        if ticket.state is GONE:
+            raise self._refusal(ticket)
+        emit(LimiterWaited(limiter=self.name, cost=ticket.cost, waited=ticket.waited))
+
+    def _look_again(self, ticket: Ticket) -> None:
+        def awake(_: Admission, _now: float) -> None:
+            ticket.alarm = inf
+
+        self._apply(awake, ticket)
+        if ticket.state is QUEUED and self.now() >= ticket.until:
+            self._apply(lambda admission, now: admission.expire(ticket, now), ticket)
+
+    def _refusal(self, ticket: Ticket) -> RateLimitExceeded:
+        retry_after = ticket.retry_after
+        emit(
+            LimiterRefused(limiter=self.name, cost=ticket.cost, retry_after=retry_after)
+        )
+        return RateLimitExceeded(
+            f"{self} can't admit a cost of {ticket.cost:g} within its timeout;"
+            f" its rates could in {retry_after:.3g} s",
+            retry_after=retry_after,
+        )
+
+    def give_back(self, change: Change, *, wait: bool) -> None:
+        """Apply *change*, and let whoever waits behind move up.
+
+        With `wait=False` it never blocks, as code that the collector runs must not:
+        if somebody holds the lock, perhaps this thread itself, they will apply it.
+        """
+        self.inbox.append(change)
+        if wait or not self.lock.locked():
+            self.settle()
+
+    def read(self, what: Callable[[Admission, float], T]) -> T:
+        """Return *what* of the admission, as of one instant."""
+        if self.inbox:
+            self.settle()
+        now = self.now()
+        with self.lock:
+            return what(self.admission, now)
+
+    def _apply(self, change: Change, me: Ticket) -> None:
+        self.inbox.append(change)
+        self.settle(me)
+
+    def settle(self, me: Ticket | None = None) -> None:
+        """Apply all changes, grant what can be granted, wake all but *me*."""
+        inbox = self.inbox
+        while True:
+            now = self.now()
+            with self.lock:
+                admission = self.admission
+                while inbox:
+                    inbox.popleft()(admission, now)
+                woken = admission.advance(now)
+            for ticket in woken:
+                if ticket is not me and not ticket.waiter.wake():
+                    # Its loop is closed: what it was handed goes to the next.
+                    inbox.append(_undoing(ticket))
+            if not inbox:
+                return
+
+    def __str__(self) -> str:
+        return "the limiter" if self.name is None else f"limiter {self.name!r}"
+
+
+def _undoing(ticket: Ticket) -> Change:
+    return lambda admission, _: admission.undo(ticket)
+
+
+def _leave_block(admission: Admission, _now: float) -> None:
+    admission.leave_block()

@@ -1,0 +1,135 @@
+"""A permit: one request to a limiter, and the place that it was given."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Generator
+from types import TracebackType
+from typing import Any, final
+
+from .._core.admission import GRANTED, NEW, Admission, Ticket
+from .._runtime.waiters import running_world
+from .gate import Gate
+
+if sys.version_info >= (3, 11):
+    from typing import Self
+else:
+    from typing_extensions import Self
+
+
+@final
+class Permit(Ticket):
+    """The right to start once, and a place among those that run.
+
+    A permit comes from `RateLimiter.permit`, not taken yet, or from
+    `RateLimiter.try_permit`, taken. Take it by `with permit:`, `async with permit:`,
+    `await permit` or `permit.wait()`; each gives the permit itself. Leaving its block,
+    or `release`, gives the place back. A permit is used once.
+
+    One that is dropped while it holds a place gives it back, with a
+    `ResourceWarning`.
+
+    Raises:
+        RateLimitExceeded: When it is taken, if its timeout can't be met. Nothing is
+            booked then.
+        RuntimeError: If it is taken a second time.
+
+    Cancellation:
+        While it waits. If cancelled, nothing stays booked.
+
+    Threads:
+        Safe; it may be released by another thread or task than took it.
+
+    .. versionadded:: 0.1
+    """
+
+    __module__ = "concutil"
+    __slots__ = ("__weakref__", "_gate")
+
+    kept = 1
+
+    def __init__(self, gate: Gate, cost: float, until: float) -> None:
+        super().__init__(cost, until)
+        self._gate = gate
+
+    def wait(self) -> Self:
+        """Take the permit in this thread, blocking it while others are before.
+
+        Returns:
+            The permit.
+
+        Raises:
+            RateLimitExceeded: If its timeout can't be met.
+            RuntimeError: If it was taken before.
+
+        Cancellation:
+            By Ctrl-C while it waits. Nothing stays booked then.
+
+        .. versionadded:: 0.1
+        """
+        self._check_new()
+        self._gate.wait(self)
+        return self
+
+    def release(self) -> None:
+        """Give the place back, if the permit holds it. Never blocks for long.
+
+        What was taken of the rates stays spent.
+
+        .. versionadded:: 0.1
+        """
+        self._release(wait=True)
+
+    def __await__(self) -> Generator[Any, Any, Self]:
+        return self._take().__await__()
+
+    def __enter__(self) -> Self:
+        return self if self.state is GRANTED else self.wait()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._release(wait=kind is not GeneratorExit)
+
+    async def __aenter__(self) -> Self:
+        return self if self.state is GRANTED else await self._take()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._release(wait=kind is not GeneratorExit)
+
+    def __del__(self) -> None:
+        if self.state is GRANTED and self._gate.bounded:
+            told = f"{self!r} was dropped while it held a place, which is free again"
+            self._release(wait=False)  # first: a warning may be an error
+            warnings.warn(told, ResourceWarning, source=self, stacklevel=2)
+
+    def __repr__(self) -> str:
+        return f"<Permit of cost {self.cost:g} from {self._gate}: {self.state}>"
+
+    async def _take(self) -> Self:
+        self._check_new()
+        await self._gate.admit(running_world(), self)
+        return self
+
+    def _check_new(self) -> None:
+        if self.state is not NEW:
+            raise RuntimeError(
+                "a permit is used once: call permit() for another one, and pass on"
+                f" this one if it is held already ({self!r})"
+            )
+
+    def _release(self, *, wait: bool) -> None:
+        if self.state is GRANTED:
+            self._gate.give_back(self._leave, wait=wait)
+
+    def _leave(self, admission: Admission, _now: float) -> None:
+        admission.release(self)

@@ -1,0 +1,171 @@
+"""What only asyncio does: edge-triggered cancellation, loops that close."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+import pytest
+
+from concutil import RateLimiter
+from concutil.testing import ManualClock
+from patience import eventually, threads
+
+
+async def until_waiting(limiter: RateLimiter, count: int) -> None:
+    """Let other tasks run until *count* are queued."""
+    while limiter.stats().waiting != count:  # noqa: ASYNC110  # nothing tells
+        await asyncio.sleep(0)
+
+
+async def enter(limiter: RateLimiter, then: list[str], name: str) -> None:
+    """Enter and leave, noting *name* while inside."""
+    async with limiter:
+        then.append(name)
+
+
+def test_a_native_cancel_while_waiting_leaves_nothing() -> None:
+    """`task.cancel()` ends the wait, and the next in the queue moves up."""
+
+    async def main() -> list[str]:
+        limiter, entered = RateLimiter(max_concurrent=1), []
+        async with limiter:
+            first = asyncio.create_task(enter(limiter, entered, "first"))
+            await until_waiting(limiter, 1)
+            second = asyncio.create_task(enter(limiter, entered, "second"))
+            await until_waiting(limiter, 2)
+            first.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+            assert limiter.stats().waiting == 1
+        await second
+        assert limiter.stats().in_flight == 0
+        return entered
+
+    assert asyncio.run(main()) == ["second"]
+
+
+def test_a_place_handed_to_a_cancelled_task_is_passed_on() -> None:
+    """Cancelled after the wake-up, before it ran, a task gives the place to the next.
+
+    Only asyncio's own cancellation does that.
+    """
+
+    async def main() -> list[str]:
+        limiter, entered = RateLimiter(max_concurrent=1), []
+        await limiter.__aenter__()
+        first = asyncio.create_task(enter(limiter, entered, "first"))
+        await until_waiting(limiter, 1)
+        second = asyncio.create_task(enter(limiter, entered, "second"))
+        await until_waiting(limiter, 2)
+        await limiter.__aexit__(None, None, None)
+        assert limiter.stats().in_flight == 1, "handed over, and not yet running"
+        first.cancel()
+        await second
+        assert first.cancelled()
+        assert limiter.stats().in_flight == 0
+        return entered
+
+    assert asyncio.run(main()) == ["second"]
+
+
+def test_a_rate_handed_to_a_cancelled_task_is_given_back() -> None:
+    """What the cancelled task had booked of a rate is there for the next."""
+
+    async def main() -> None:
+        limiter = RateLimiter("1/h", max_concurrent=1, slack=0)
+        permit = limiter.try_permit()
+        assert permit is not None
+        permit.release()
+        tat = limiter.stats().next_in
+        task = asyncio.create_task(enter(limiter, [], ""))
+        await until_waiting(limiter, 1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert tat - 5 < limiter.stats().next_in <= tat
+
+    asyncio.run(main())
+
+
+def test_a_closed_loop_holds_nobody_up() -> None:
+    """Whoever waited in a loop that was closed is skipped; its place is passed on."""
+    limiter = RateLimiter(max_concurrent=1)
+    limiter.__enter__()
+    loop = asyncio.new_event_loop()
+    tasks = [loop.create_task(enter(limiter, [], "")) for _ in range(3)]
+    loop.run_until_complete(until_waiting(limiter, 3))
+    loop.close()
+    entered = []
+    with threads(lambda: limiter.__enter__() or entered.append(1)):
+        eventually(lambda: limiter.stats().waiting == 4)
+        limiter.__exit__(None, None, None)
+
+    assert entered == [1]
+    assert limiter.stats().waiting == 0
+    limiter.__exit__(None, None, None)
+    for task in tasks:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # on purpose
+    del task, tasks
+    gc.collect()
+    assert limiter.stats().in_flight == 0
+
+
+def test_a_dropped_task_leaves_from_the_collector() -> None:
+    """A task that the collector closes leaves the queue, even under our own lock."""
+    limiter = RateLimiter(max_concurrent=1)
+    limiter.__enter__()
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(enter(limiter, [], ""))
+    loop.run_until_complete(until_waiting(limiter, 1))
+    loop.close()
+    task._log_destroy_pending = False  # type: ignore[attr-defined]  # on purpose
+    del task, loop
+    with limiter._gate.lock:
+        gc.collect()
+    limiter.__exit__(None, None, None)
+
+    assert (limiter.stats().waiting, limiter.stats().in_flight) == (0, 0)
+    assert limiter.stats().cancelled == 1
+
+
+def test_a_queue_is_resumed_in_order() -> None:
+    """Tasks that one moment lets in come back in the order of their arrival.
+
+    On trio the order of what is ready at once is trio's own, random on purpose.
+    """
+
+    async def main() -> list[str]:
+        clock = ManualClock()
+        limiter, entered = RateLimiter("1/s", burst=5, clock=clock), []
+        await limiter.permit(5)
+        tasks = []
+        for number in range(5):
+            tasks.append(asyncio.create_task(enter(limiter, entered, str(number))))
+            await until_waiting(limiter, number + 1)
+        clock.advance(5)
+        await asyncio.gather(*tasks)
+        return entered
+
+    assert asyncio.run(main()) == list("01234")
+
+
+def test_a_second_run_uses_the_same_limiter() -> None:
+    """One loop after the other may use a limiter that was made before both."""
+    limiter = RateLimiter(calls_per_second=1000, max_concurrent=1)
+
+    async def main() -> None:
+        await asyncio.gather(*[enter(limiter, [], "") for _ in range(5)])
+
+    for _ in range(3):
+        asyncio.run(main())
+    assert limiter.stats().granted == 15
+
+
+def test_who_runs_no_loop_is_told() -> None:
+    """Awaiting outside of asyncio and trio is a RuntimeError that says so."""
+    limiter = RateLimiter("1/s")
+
+    with pytest.raises(RuntimeError, match="in a task of asyncio or trio"):
+        limiter.permit().__await__().__next__()
+    assert limiter.stats().granted == 0
