@@ -107,6 +107,19 @@ def test_time_never_runs_backwards() -> None:
     assert admission.book(1, 101.0)
 
 
+def test_a_stale_grant_does_not_hide_a_later_one() -> None:
+    """What a grant took is not given back if a later time has used it already."""
+    admission = Admission.of([Rate(1, burst=10)], None, slack=0.0)
+    first = Kept()
+    admission.book_ticket(first, 0.0)
+    assert admission.book(1, 100.0)
+    assert admission.book(1, 95.0)
+    due = admission.due(1)
+    admission.undo(first)
+
+    assert admission.due(1) == due
+
+
 def test_who_asks_later_than_its_change_is_applied_waited_from_its_own_time() -> None:
     """A change may be applied with an older time than the asker's: it counts less."""
     admission = Admission.of([], 1, slack=0.0)

@@ -208,6 +208,29 @@ def test_the_collector_never_waits_for_the_lock() -> None:
     assert limiter.stats().in_flight == 0
 
 
+def test_a_generator_dropped_under_the_lock_gives_its_place_back() -> None:
+    """Whoever uses the limiter next finds the place that the collector freed."""
+    limiter = RateLimiter(max_concurrent=2)
+
+    @limiter
+    def items() -> Iterator[int]:
+        yield 1
+
+    def drop() -> None:
+        dropped = items()
+        assert next(dropped) == 1
+        with limiter._gate.lock:
+            del dropped
+        assert limiter._gate.inbox, "the lock was held: it was left there"
+
+    with limiter:
+        drop()
+        with limiter:  # takes the last place, or finds the one that was freed
+            assert limiter.stats().in_flight == 2
+        drop()
+    assert limiter.stats().in_flight == 0
+
+
 def test_a_late_thread_does_not_lose_rate() -> None:
     """Lateness within the slack is made up for; beyond it, it is lost."""
     clock = ManualClock()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Hashable
 from contextlib import suppress
@@ -11,9 +10,10 @@ from typing import Final, final
 
 from . import clock
 
-# Windows delivers Ctrl-C only between waits for a lock; elsewhere it ends them.
-# (Not run on Windows yet.)
-_LONGEST_WAIT_S: Final = 0.25 if sys.platform == "win32" else threading.TIMEOUT_MAX
+# Only the main thread is interrupted by Ctrl-C. On Windows no wait for a lock is, and
+# elsewhere a signal that comes in the instant before the wait begins is not noticed
+# until it ends: so the main thread waits in slices. (Not run on Windows yet.)
+_SLICE_S: Final = 0.25
 
 
 @final
@@ -37,11 +37,13 @@ class ThreadWaiter:
 
     def block(self, until: float) -> None:
         """Block this thread until it is woken or *until*, or at whim before."""
-        if until == inf and _LONGEST_WAIT_S == threading.TIMEOUT_MAX:
+        if threading.get_ident() == threading.main_thread().ident:
+            until = min(until, clock.monotonic() + _SLICE_S)
+        if until == inf:
             self._gate.acquire()
             return
-        patience = min(until - clock.monotonic(), _LONGEST_WAIT_S)
-        self._gate.acquire(timeout=max(0.0, patience))
+        patience = max(0.0, until - clock.monotonic())
+        self._gate.acquire(timeout=min(patience, threading.TIMEOUT_MAX))
 
     def close(self) -> None:
         """A thread's waiter holds nothing."""
