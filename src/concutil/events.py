@@ -1,7 +1,8 @@
 """What concutil's objects tell about themselves, as frozen records.
 
 By default events go to structlog if the program has configured it, else to the
-standard library's logger `concutil`, with the fields as `concutil.<field>`.
+standard library's logger `concutil`, with the fields as
+attributes ``concutil.<field>`` of the record.
 """
 
 from ._runtime.events import (

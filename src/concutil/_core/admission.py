@@ -24,9 +24,9 @@ class Ticket:
 
     Args:
         cost: What it takes of each rate.
-        line: Whoever waits in the same line depends on the same timers: all threads
-            are one line, each event loop is one.
         until: The time at which its patience ends.
+        kept: Whether its holder keeps it as an object; else it is let in and only
+            counted, as a block is.
     """
 
     __slots__ = (
@@ -34,6 +34,7 @@ class Ticket:
         "arrival",
         "cost",
         "home",
+        "kept",
         "line",
         "marks",
         "retry_after",
@@ -44,14 +45,16 @@ class Ticket:
         "waiter",
     )
 
-    # 1 for one that its holder keeps as an object; blocks are counted by what's left.
-    kept = 0
-
-    def __init__(self, cost: float = 1.0, until: float = inf) -> None:
+    def __init__(
+        self, cost: float = 1.0, until: float = inf, *, kept: bool = False
+    ) -> None:
         self.cost = cost
         self.until = until
+        self.kept = kept
         self.state: State = NEW
         self.home: Admission | None = None  # where it is queued or was granted
+        # Whoever stands in the same line depends on the same timers: all threads are
+        # one line, each event loop is one.
         self.line: Hashable = None
         self.waiter: Any = None  # whom to wake; nothing is done with it here
         self.arrival = 0
@@ -149,7 +152,8 @@ class Admission:
         """Queue *ticket*, unless the rates can't admit it before its patience ends."""
         now = max(now, ticket.since)
         ticket.retry_after = self.wait_behind(ticket.cost, now)
-        if now >= ticket.until or now + ticket.retry_after > ticket.until + _ROUNDING_S:
+        wait = ticket.retry_after
+        if wait > 0 and now + wait > ticket.until + _ROUNDING_S:
             ticket.state = GONE
             return
         ticket.state = QUEUED
@@ -162,6 +166,10 @@ class Admission:
         """Return the seconds until the rates admit *cost* behind all that wait."""
         dues = (b.due_behind(self._queued, cost, now) for b in self._buckets)
         return max(0.0, max(dues, default=-inf) - now)
+
+    def awake(self, ticket: Ticket) -> None:
+        """Note that *ticket* runs: its alarm has gone off, or was called off."""
+        ticket.alarm = inf
 
     def expire(self, ticket: Ticket, now: float) -> None:
         """Let *ticket*, whose patience has ended, go if it is still queued."""

@@ -145,7 +145,7 @@ class Gcra:
         self._lead = self._credit - self._interval
         self._slack = slack
         self._tat = -inf
-        self._spent = 0.0  # the cost of all grants that were not given back
+        self._spent = 0.0  # the cost of all grants: see give_back
 
     @property
     def spent(self) -> float:
@@ -183,4 +183,7 @@ class Gcra:
         before = self._tat - (self._spent - spent) * self._interval
         used = max(0.0, last - self._slack - before)
         self._tat -= max(0.0, cost * self._interval - used)
-        self._spent -= cost
+        # Those after it remember what was spent before them: only the latest may be
+        # forgotten. Otherwise the sum stays too high, and less is given back.
+        if self._spent == spent + cost:
+            self._spent = spent

@@ -129,34 +129,30 @@ class Gate:
         # Read here: who applies the change may have read the clock long before.
         ticket.since = self.now()
         try:
-            self._apply(lambda admission, now: admission.enter(ticket, now), ticket)
+            self._apply(lambda core, now: core.enter(ticket, now), ticket)
             while ticket.state is QUEUED:
+                if self.now() >= ticket.until:
+                    self._apply(lambda core, now: core.expire(ticket, now), ticket)
+                    break
                 until = min(ticket.alarm, ticket.until)
                 await park(world, waiter, until, clock=self._clock)
-                self._look_again(ticket)
+                self._apply(lambda core, _: core.awake(ticket), ticket)
         finally:
             waiter.close()
         if ticket.state is GONE:
             raise self._refusal(ticket)
         emit(LimiterWaited(limiter=self.name, cost=ticket.cost, waited=ticket.waited))
 
-    def _look_again(self, ticket: Ticket) -> None:
-        def awake(_: Admission, _now: float) -> None:
-            ticket.alarm = inf
-
-        self._apply(awake, ticket)
-        if ticket.state is QUEUED and self.now() >= ticket.until:
-            self._apply(lambda admission, now: admission.expire(ticket, now), ticket)
-
     def _refusal(self, ticket: Ticket) -> RateLimitExceeded:
         retry_after = ticket.retry_after
         emit(
             LimiterRefused(limiter=self.name, cost=ticket.cost, retry_after=retry_after)
         )
+        why = f"its rates admit a cost of {ticket.cost:g} in {retry_after:.3g} s"
+        if retry_after == 0 and self.bounded:
+            why = f"all {self.admission.limit} places stayed taken"
         return RateLimitExceeded(
-            f"{self} can't admit a cost of {ticket.cost:g} within its timeout;"
-            f" its rates could in {retry_after:.3g} s",
-            retry_after=retry_after,
+            f"{self} could not meet the timeout: {why}", retry_after=retry_after
         )
 
     def give_back(self, change: Change, *, wait: bool) -> None:

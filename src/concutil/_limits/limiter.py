@@ -208,7 +208,7 @@ class RateLimiter:
         until = inf
         if timeout is not None:
             until = self._gate.now() + options.patience("timeout", timeout)
-        return Permit(self._gate, cost, until)
+        return Permit(self._gate, Ticket(cost, until, kept=True))
 
     def try_permit(self, cost: float = 1) -> Permit | None:
         """Return a permit for *cost* that is taken already, or None.
@@ -227,8 +227,8 @@ class RateLimiter:
 
         .. versionadded:: 0.1
         """
-        permit = Permit(self._gate, self._check_cost(cost), inf)
-        return permit if self._gate.try_book(permit) else None
+        ticket = Ticket(self._check_cost(cost), kept=True)
+        return Permit(self._gate, ticket) if self._gate.try_book(ticket) else None
 
     def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]:
         """Return *fn* with every call inside of this limiter.

@@ -19,7 +19,7 @@ else:
 
 
 @final
-class Permit(Ticket):
+class Permit:
     """The right to start once, and a place among those that run.
 
     A permit comes from `RateLimiter.permit`, not taken yet, or from
@@ -45,13 +45,19 @@ class Permit(Ticket):
     """
 
     __module__ = "concutil"
-    __slots__ = ("__weakref__", "_gate")
+    __slots__ = ("__weakref__", "_gate", "_ticket")
 
-    kept = 1
-
-    def __init__(self, gate: Gate, cost: float, until: float) -> None:
-        super().__init__(cost, until)
+    def __init__(self, gate: Gate, ticket: Ticket) -> None:
         self._gate = gate
+        self._ticket = ticket
+
+    @property
+    def waited(self) -> float:
+        """Seconds from asking until it was granted; 0 if it needn't wait.
+
+        .. versionadded:: 0.1
+        """
+        return self._ticket.waited
 
     def wait(self) -> Self:
         """Take the permit in this thread, blocking it while others are before.
@@ -69,13 +75,16 @@ class Permit(Ticket):
         .. versionadded:: 0.1
         """
         self._check_new()
-        self._gate.wait(self)
+        self._gate.wait(self._ticket)
         return self
 
     def release(self) -> None:
-        """Give the place back, if the permit holds it. Never blocks for long.
+        """Give the place back, if the permit holds it; a second call does nothing.
 
         What was taken of the rates stays spent.
+
+        Threads:
+            From any thread, with or without a running event loop. It doesn't wait.
 
         .. versionadded:: 0.1
         """
@@ -85,7 +94,7 @@ class Permit(Ticket):
         return self._take().__await__()
 
     def __enter__(self) -> Self:
-        return self if self.state is GRANTED else self.wait()
+        return self if self._ticket.state is GRANTED else self.wait()
 
     def __exit__(
         self,
@@ -96,7 +105,7 @@ class Permit(Ticket):
         self._release(wait=kind is not GeneratorExit)
 
     async def __aenter__(self) -> Self:
-        return self if self.state is GRANTED else await self._take()
+        return self if self._ticket.state is GRANTED else await self._take()
 
     async def __aexit__(
         self,
@@ -107,29 +116,30 @@ class Permit(Ticket):
         self._release(wait=kind is not GeneratorExit)
 
     def __del__(self) -> None:
-        if self.state is GRANTED and self._gate.bounded:
+        if self._ticket.state is GRANTED and self._gate.bounded:
             told = f"{self!r} was dropped while it held a place, which is free again"
             self._release(wait=False)  # first: a warning may be an error
             warnings.warn(told, ResourceWarning, source=self, stacklevel=2)
 
     def __repr__(self) -> str:
-        return f"<Permit of cost {self.cost:g} from {self._gate}: {self.state}>"
+        ticket = self._ticket
+        return f"<Permit of cost {ticket.cost:g} from {self._gate}: {ticket.state}>"
 
     async def _take(self) -> Self:
         self._check_new()
-        await self._gate.admit(running_world(), self)
+        await self._gate.admit(running_world(), self._ticket)
         return self
 
     def _check_new(self) -> None:
-        if self.state is not NEW:
+        if self._ticket.state is not NEW:
             raise RuntimeError(
-                "a permit is used once: call permit() for another one, and pass on"
-                f" this one if it is held already ({self!r})"
+                f"a permit is used once, and this one was: {self!r}; call permit() for"
+                " each start"
             )
 
     def _release(self, *, wait: bool) -> None:
-        if self.state is GRANTED:
+        if self._ticket.state is GRANTED:
             self._gate.give_back(self._leave, wait=wait)
 
     def _leave(self, admission: Admission, _now: float) -> None:
-        admission.release(self)
+        admission.release(self._ticket)

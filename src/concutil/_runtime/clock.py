@@ -17,10 +17,17 @@ class Clock(Protocol):
     Threads:
         Both methods are called from any thread and must not block. They are called
         outside of locks.
+
+    .. versionadded:: 0.1
     """
 
+    __module__ = "concutil.testing"
+
     def now(self) -> float:
-        """Return the time in seconds, from any fixed origin."""
+        """Return the time in seconds, from any fixed origin.
+
+        .. versionadded:: 0.1
+        """
         ...
 
     def call_at(self, when: float, wake: Callable[[], object]) -> Callable[[], object]:
@@ -28,6 +35,8 @@ class Clock(Protocol):
 
         Returns:
             A function that calls this off; calling it late or twice does nothing.
+
+        .. versionadded:: 0.1
         """
         ...
 

@@ -146,7 +146,7 @@ def subscribe(hook: Callable[[Event], object]) -> Subscription:
             and never harms the operation.
 
     Returns:
-        A handle: call it, or leave its `with` block, to unsubscribe.
+        A handle; call it, or leave its `with` block, to unsubscribe.
 
     Raises:
         TypeError: If *hook* can't be called.
