@@ -51,3 +51,15 @@ def excess(grants: Iterable[tuple[float, float]], rate: Rate, slack: float) -> f
         total += cost
         worst = max(worst, total - per_second * time - best_start - allowance)
     return worst
+
+
+def most_in_a_window(grants: Iterable[tuple[float, float]], per: float) -> float:
+    """Return the most that any period of *per* seconds holds of (time, cost)."""
+    grants = list(grants)
+    return max(
+        (
+            sum(cost for time, cost in grants if 0 <= time - start < per)
+            for start, _ in grants
+        ),
+        default=0.0,
+    )

@@ -7,6 +7,7 @@ attributes ``concutil.<field>`` of the record.
 
 from ._runtime.events import (
     Event,
+    LimiterPaused,
     LimiterRefused,
     LimiterWaited,
     LoopBlocked,
@@ -16,6 +17,7 @@ from ._runtime.events import (
 
 __all__ = (
     "Event",
+    "LimiterPaused",
     "LimiterRefused",
     "LimiterWaited",
     "LoopBlocked",

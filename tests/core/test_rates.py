@@ -27,6 +27,10 @@ from concutil import Rate
         ("100/MIN BURST 2.5", Rate(100, 60, burst=2.5)),
         ("1/3days", Rate(1, 3 * 86400)),
         ("1/0.5m", Rate(1, 30)),
+        ("90000 tokens/min", Rate(90000, 60, unit="tokens")),
+        ("9 tokens/s burst 3", Rate(9, unit="tokens", burst=3)),
+        ("5/min exact", Rate(5, 60, exact=True)),
+        ("7 calls/s", Rate(7)),
     ],
 )
 def test_texts_are_read(text: str, rate: Rate) -> None:
@@ -39,7 +43,7 @@ def test_texts_are_read(text: str, rate: Rate) -> None:
     [
         *("", "/", "10", "10/", "/s", "10/x", "ten/s", "10/s/s", "10 per s", "10/s 5"),
         *("10/s burst", "10/s burst x", "10/s burst 5 5", "10/s bursts 5", "1/1.2.3s"),
-        *("90000 tokens/min", "10/ss", "10/5"),
+        *("90000 big tokens/min", "10/ss", "10/5", "5/s exact 3", "5/s exact burst 3"),
     ],
 )
 def test_other_texts_are_refused_with_the_forms(text: str) -> None:
@@ -88,6 +92,11 @@ def test_only_texts_are_parsed(text: Any) -> None:
         ((10, "s"), TypeError, "per"),
         ((10, 1, 0.9), ValueError, "burst"),
         ((10, 1, None), TypeError, "burst"),
+        ((10, 1, 1, 1), TypeError, "exact must be True or False"),
+        ((10, 1, 1, False, 3), TypeError, "unit must be a word"),
+        ((10, 1, 1, False, ""), ValueError, "unit must be one word"),
+        ((10, 1, 1, False, "a b"), ValueError, "unit must be one word"),
+        ((10, 1, 1, False, "a/b"), ValueError, "unit must be one word"),
         ((1e-320, 1e300), ValueError, "range of a float"),
         ((1e308, 1e-308), ValueError, "range of a float"),
         ((1, 1e300, 1e300), ValueError, "range of a float"),
@@ -98,7 +107,7 @@ def test_bad_rates_are_refused(
 ) -> None:
     """Numbers out of range and wrong kinds are refused when the rate is made."""
     with pytest.raises(kind, match=name):
-        Rate(*args[:2], **({"burst": args[2]} if len(args) > 2 else {}))
+        Rate(*args[:2], **dict(zip(("burst", "exact", "unit"), args[2:], strict=False)))
 
 
 def test_rates_are_values() -> None:
@@ -116,6 +125,8 @@ def test_rates_are_values() -> None:
         (Rate(500, 60, burst=5), "500/min burst 5"),
         (Rate(2, 0.5), "2/0.5s burst 1"),
         (Rate(1.5, 86400), "1.5/d burst 1"),
+        (Rate(90, 60, burst=9, unit="tokens"), "90 tokens/min burst 9"),
+        (Rate(5, 60, exact=True), "5/min exact"),
     ],
 )
 def test_rates_show_themselves(rate: Rate, text: str) -> None:

@@ -95,7 +95,7 @@ def test_a_cost_that_no_wait_admits_is_refused() -> None:
         with pytest.raises(
             ValueError,
             match=r"cost=3 is above the burst of 5/s .*"
-            r"with burst=3 or more",
+            r"give that rate burst=3 or more",
         ):
             ask(3)
 

@@ -12,7 +12,8 @@ import trio.lowlevel
 
 from admission_model import excess
 from concutil import Rate, RateLimiter
-from concutil._core.admission import Admission
+from concutil._core.buckets import Gcra
+from concutil._core.cost import ONE
 from concutil.testing import ManualClock
 from patience import eventually, threads
 
@@ -85,15 +86,13 @@ def test_places_are_shared_by_all_worlds(limit: int) -> None:
 @pytest.mark.slow
 def test_a_rate_is_shared_by_all_worlds(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bound holds for the times of the grants, in every window."""
-    grants, book = [], Admission.book
+    grants, take = [], Gcra.take
 
-    def recorded(self: Admission, cost: float, now: float) -> bool:
-        booked = book(self, cost, now)
-        if booked:
-            grants.append((self._last, cost))
-        return booked
+    def recorded(self: Gcra, amount: float, now: float) -> float:
+        grants.append((now, amount))
+        return take(self, amount, now)
 
-    monkeypatch.setattr(Admission, "book", recorded)
+    monkeypatch.setattr(Gcra, "take", recorded)
     rate = Rate(2000, burst=3)
     limiter, inside = RateLimiter(rate, slack=0.005), Inside()
     with threads(*[lambda w=world: client(w, limiter, inside, 60) for world in WORLDS]):
@@ -145,7 +144,7 @@ def test_one_manual_clock_moves_all_worlds() -> None:
             eventually(
                 lambda: (
                     limiter.stats().waiting
-                    and limiter._gate.read(lambda core, _: core.due(1)) > clock.now()
+                    and limiter._gate.read(lambda core, _: core.due(ONE)) > clock.now()
                 )
             )
             clock.advance(60)

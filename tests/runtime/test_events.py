@@ -48,7 +48,7 @@ def test_a_wait_is_told(seen: list[events.Event]) -> None:
     assert seen == []
 
     wait_once(limiter, clock)
-    assert seen == [events.LimiterWaited(limiter="api", cost=1.0, waited=5.0)]
+    assert seen == [events.LimiterWaited(limiter="api", cost={"calls": 1.0}, waited=5.0)]
 
 
 def test_a_refusal_is_told(seen: list[events.Event]) -> None:
@@ -58,7 +58,16 @@ def test_a_refusal_is_told(seen: list[events.Event]) -> None:
     with pytest.raises(RateLimitExceeded):
         limiter.permit(timeout=1).wait()
 
-    assert seen == [events.LimiterRefused(limiter=None, cost=1.0, retry_after=60.0)]
+    assert seen == [events.LimiterRefused(limiter=None, cost={"calls": 1.0}, retry_after=60.0)]
+
+
+def test_a_pause_is_told(seen: list[events.Event]) -> None:
+    """Whoever pauses a limiter is heard, unless it is no pause."""
+    limiter = RateLimiter("1/s", name="api")
+    limiter.pause(0)
+    limiter.pause(5)
+
+    assert seen == [events.LimiterPaused(limiter="api", seconds=5.0)]
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -152,7 +161,7 @@ def test_events_go_to_a_configured_structlog() -> None:
             "event": "concutil.limiter_waited",
             "log_level": "debug",
             "limiter": None,
-            "cost": 1.0,
+            "cost": {"calls": 1.0},
             "waited": 5.0,
         }
     ]

@@ -7,10 +7,9 @@ from collections.abc import Callable, Hashable, Iterable
 from math import inf
 from typing import Any, Final, Literal
 
-from .rates import Gcra, Rate
-
-# Sums of floats may fall short of the instant that they stand for.
-_ROUNDING_S: Final = 1e-9
+from .buckets import ROUNDING_S, Bucket, bucket_of
+from .cost import CALLS, ONE, Cost
+from .rates import Rate, most_at_once
 
 NEW: Final = "new"
 QUEUED: Final = "queued"
@@ -23,7 +22,7 @@ class Ticket:
     """One request: new -> queued -> granted -> gone, or straight from new to granted.
 
     Args:
-        cost: What it takes of each rate.
+        cost: What it takes of the rates.
         until: The time at which its patience ends.
         kept: Whether its holder keeps it as an object; else it is let in and only
             counted, as a block is.
@@ -32,21 +31,22 @@ class Ticket:
     __slots__ = (
         "alarm",
         "arrival",
+        "booked",
         "cost",
         "home",
         "kept",
         "line",
-        "marks",
         "retry_after",
         "since",
         "state",
+        "taken",
         "until",
         "waited",
         "waiter",
     )
 
     def __init__(
-        self, cost: float = 1.0, until: float = inf, *, kept: bool = False
+        self, cost: Cost = ONE, until: float = inf, *, kept: bool = False
     ) -> None:
         self.cost = cost
         self.until = until
@@ -60,10 +60,11 @@ class Ticket:
         self.arrival = 0
         self.since = -inf  # when it came, by the clock of whoever asked
         self.waited = 0.0
-        self.retry_after = 0.0
+        self.retry_after = 0.0  # inf if no wait could ever admit it
         # When it looks again by itself; inf if somebody else will see to it.
         self.alarm = inf
-        self.marks: tuple[float, ...] = ()
+        self.booked = False  # whether it was granted, and that wasn't undone
+        self.taken: list[_Taken] = []
 
 
 class Admission:
@@ -77,95 +78,107 @@ class Admission:
     __slots__ = (
         "_arrivals",
         "_buckets",
+        "_hold",
         "_kept",
         "_last",
         "_queued",
         "_ready",
-        "_take",
+        "_slack",
+        "_take_one",
+        "_turned_away",
         "booked",
         "cancelled",
+        "counted",
         "left",
         "limit",
         "lines",
         "waited_total",
     )
 
-    def __init__(self, buckets: Iterable[Gcra], limit: float) -> None:
-        self._buckets = tuple(buckets)
-        self._take = _taker(self._buckets)
-        self.limit = limit
-        self._ready = self.due(1.0)  # and so after every change of the buckets
+    def __init__(
+        self, buckets: Iterable[Bucket], limit: int | None, slack: float
+    ) -> None:
+        self._slack = slack
+        self._hold = -inf  # nobody starts before: max() of all pauses
         self._last = -inf  # the latest time seen: time never runs backwards here
         # One queue, cut into lines; the head is the earliest arrival of all firsts.
         self.lines: dict[Hashable, OrderedDict[Ticket, None]] = {}
         self._arrivals = 0
-        self._queued = 0.0  # the cost of all that wait
+        self._queued: dict[str, float] = {}  # what all that wait cost together
         self._kept = 0  # of those inside, how many are kept as objects
+        self.counted = limit is not None  # whether it is told who leaves
+        self.limit = inf if limit is None else limit
         self.booked = 0  # how many were let in
-        self.left = 0  # how many of these have left: nobody tells if limit is inf
+        self.left = 0  # how many of these have left, if that is told
+        self._turned_away: list[Ticket] = []  # not yet told
         self.cancelled = 0
         self.waited_total = 0.0
+        self._ready = -inf  # _opens(ONE), for the hit path
+        self._use(buckets)
 
     @classmethod
     def of(cls, rates: Iterable[Rate], limit: int | None, slack: float) -> Admission:
         """Return an admission that has granted nothing yet."""
-        buckets = [Gcra(rate, slack=slack) for rate in rates]
-        return cls(buckets, inf if limit is None else limit)
+        return cls([bucket_of(rate, slack) for rate in rates], limit, slack)
 
     def in_child(self) -> Admission:
         """Return what a forked child goes on with: these rates, and nobody inside."""
-        return Admission(self._buckets, self.limit)
+        child = Admission(self._buckets, 1 if self.counted else None, self._slack)
+        child.limit = self.limit
+        child.pause_until(self._hold)
+        return child
+
+    @property
+    def rates(self) -> tuple[Rate, ...]:
+        """The rates that are kept."""
+        return tuple([bucket.rate for bucket in self._buckets])
 
     @property
     def running(self) -> int:
-        """How many hold a place; 0 if places aren't limited."""
-        return 0 if self.limit == inf else self.booked - self.left
+        """How many hold a place; 0 if that is not told."""
+        return self.booked - self.left if self.counted else 0
 
     @property
     def waiting(self) -> int:
         """How many tickets are queued."""
         return sum(map(len, self.lines.values()))
 
-    def book(self, cost: float, now: float) -> bool:
-        """Take a place and *cost* of every rate at *now*, all or nothing."""
-        if self.booked - self.left >= self.limit:
-            return False
-        due = self._ready if cost == 1.0 else self.due(cost)  # noqa: RUF069  # exact
-        if now < due - _ROUNDING_S:
+    def book_one(self, now: float) -> bool:
+        """Take a place and one call of every rate at *now*, all or nothing."""
+        if now < self._ready or self.booked - self.left >= self.limit:
             return False
         if now < self._last:  # noqa: PLR1730  # max() costs a third of all this
             now = self._last
         self._last = now
-        self._ready = self._take(cost, now)
+        self._ready = self._take_one(1.0, now)
         self.booked += 1
         return True
 
-    def book_ticket(self, ticket: Ticket, now: float) -> bool:
+    def book(self, ticket: Ticket, now: float) -> bool:
         """Grant *ticket* at once, unless somebody waits or it must wait itself."""
         return not self.lines and self._grant(ticket, now)
 
-    def due(self, cost: float) -> float:
+    def due(self, cost: Cost) -> float:
         """Return when the rates admit *cost*, if nobody is before."""
-        return max((bucket.due(cost) for bucket in self._buckets), default=-inf)
+        due = self._hold
+        for bucket, amount in self._amounts(cost):
+            due = max(due, bucket.due(amount))
+        return due
 
     def enter(self, ticket: Ticket, now: float) -> None:
         """Queue *ticket*, unless the rates can't admit it before its patience ends."""
         now = max(now, ticket.since)
-        ticket.retry_after = self.wait_behind(ticket.cost, now)
-        wait = ticket.retry_after
-        if wait > 0 and now + wait > ticket.until + _ROUNDING_S:
+        wait = inf if self._is_hopeless(ticket) else self._wait_behind(ticket.cost, now)
+        ticket.retry_after = wait
+        if wait > 0 and now + wait > ticket.until + ROUNDING_S:
             ticket.state = GONE
             return
         ticket.state = QUEUED
         ticket.home = self
         ticket.arrival = self._arrivals = self._arrivals + 1
-        self._queued += ticket.cost
+        for unit, amount in ticket.cost.items():
+            self._queued[unit] = self._queued.get(unit, 0.0) + amount
         self.lines.setdefault(ticket.line, OrderedDict())[ticket] = None
-
-    def wait_behind(self, cost: float, now: float) -> float:
-        """Return the seconds until the rates admit *cost* behind all that wait."""
-        dues = (b.due_behind(self._queued, cost, now) for b in self._buckets)
-        return max(0.0, max(dues, default=-inf) - now)
 
     def awake(self, ticket: Ticket) -> None:
         """Note that *ticket* runs: its alarm has gone off, or was called off."""
@@ -188,13 +201,14 @@ class Admission:
                 self.booked -= 1
                 self.waited_total -= ticket.waited
                 self._kept -= ticket.kept
-                self._give_back(ticket)
+                self.adjust(ticket, {}, self._last)
+                ticket.booked = False
         ticket.state = GONE
 
     def release(self, ticket: Ticket) -> None:
         """Give back the place of *ticket*; what it took of the rates is spent."""
         if ticket.home is self and ticket.state is GRANTED:
-            self.left += 1
+            self.left += self.counted
             self._kept -= ticket.kept
         ticket.state = GONE
 
@@ -204,12 +218,59 @@ class Admission:
         if self.booked - self.left > self._kept:
             self.left += 1
 
+    def adjust(self, ticket: Ticket, cost: Cost, now: float) -> None:
+        """Correct what *ticket*, once granted, has cost, even into debt.
+
+        What is given back is what later grants have not used already.
+        """
+        if ticket.home is not self or not ticket.booked:
+            return
+        self._last = now = max(now, self._last)
+        for bucket in self._buckets:
+            unit = bucket.rate.unit
+            more = cost.get(unit, 0.0) - ticket.cost.get(unit, 0.0)
+            if more > 0:
+                bucket.take(more, now)
+                ticket.taken.append(_Taken(bucket, more))
+            for taken in reversed(ticket.taken) if more < 0 else ():
+                if taken.bucket is bucket:
+                    more += taken.give_back(-more, self._last)
+        ticket.cost = cost
+        self._ready = self._opens(ONE)
+
+    def pause_until(self, when: float) -> None:
+        """Let nobody start before *when*, or a later time that was asked for."""
+        self._hold = max(self._hold, when)
+        self._ready = self._opens(ONE)
+
+    def change(self, rates: Iterable[Rate], now: float) -> None:
+        """Go on by *rates*, and turn away whom no wait would admit any more.
+
+        A rate goes on with the debt, in calls, of the one that had its position among
+        those of the same unit.
+        """
+        old: dict[str, list[Bucket]] = {}
+        for bucket in reversed(self._buckets):
+            old.setdefault(bucket.rate.unit, []).append(bucket)
+        self._use(
+            old[rate.unit].pop().changed(rate, now)
+            if old.get(rate.unit)
+            else bucket_of(rate, self._slack)
+            for rate in rates
+        )
+        queue = [ticket for line in self.lines.values() for ticket in line]
+        for ticket in filter(self._is_hopeless, queue):
+            self._unqueue(ticket)
+            ticket.state = GONE
+            ticket.retry_after = inf
+            self._turned_away.append(ticket)
+
     def advance(self, now: float) -> list[Ticket]:
         """Grant all that can be granted, and return whom to wake, in that order.
 
         Some are woken only to park again, with an alarm.
         """
-        woken: list[Ticket] = []
+        woken, self._turned_away = self._turned_away, []
         while self.lines:
             firsts = [next(iter(line)) for line in self.lines.values()]
             head = min(firsts, key=_by_arrival)
@@ -228,17 +289,47 @@ class Admission:
         return woken
 
     def next_in(self, now: float) -> float:
-        """Return the seconds until the rates admit a cost of 1."""
-        return max(0.0, self._ready - now)
+        """Return the seconds until the rates admit one call."""
+        return max(0.0, self.due(ONE) - now)
+
+    def _use(self, buckets: Iterable[Bucket]) -> None:
+        self._buckets = tuple(buckets)
+        calls = [bucket for bucket in self._buckets if bucket.rate.unit == CALLS]
+        self._take_one = _taker(calls)
+        self._ready = self._opens(ONE)
+
+    def _amounts(self, cost: Cost) -> list[tuple[Bucket, float]]:
+        pairs = [(bucket, cost.get(bucket.rate.unit, 0.0)) for bucket in self._buckets]
+        return [(bucket, amount) for bucket, amount in pairs if amount > 0]
+
+    def _opens(self, cost: Cost) -> float:
+        """Return from when on *cost* is granted: when it is due, give or take."""
+        opens = self._hold
+        for bucket, amount in self._amounts(cost):
+            opens = max(opens, bucket.due(amount) - bucket.slip)
+        return opens
+
+    def _wait_behind(self, cost: Cost, now: float) -> float:
+        at = max(now, self._hold)
+        due = at
+        for bucket, amount in self._amounts(cost):
+            queued = self._queued.get(bucket.rate.unit, 0.0)
+            due = max(due, bucket.due_behind(queued, amount, at))
+        return due - now
 
     def _grant(self, ticket: Ticket, now: float) -> bool:
-        marks = tuple([bucket.spent for bucket in self._buckets])
-        if not self.book(ticket.cost, now):
+        if self.booked - self.left >= self.limit or now < self._opens(ticket.cost):
             return False
-        ticket.marks = marks
+        self._last = now = max(now, self._last)
+        for bucket, amount in self._amounts(ticket.cost):
+            bucket.take(amount, now)
+            ticket.taken.append(_Taken(bucket, amount))
+        self._ready = self._opens(ONE)
+        self.booked += 1
+        self._kept += ticket.kept
+        ticket.booked = True
         ticket.state = GRANTED
         ticket.home = self
-        self._kept += ticket.kept
         return True
 
     def _unqueue(self, ticket: Ticket) -> None:
@@ -246,29 +337,47 @@ class Admission:
         del line[ticket]
         if not line:
             del self.lines[ticket.line]
-        # Sums of floats drift: an empty queue is the moment to be exact again.
-        self._queued = self._queued - ticket.cost if self.lines else 0.0
+        for unit, amount in ticket.cost.items():
+            self._queued[unit] -= amount
+        if not self.lines:
+            self._queued.clear()  # sums of floats drift: be exact again
 
-    def _give_back(self, ticket: Ticket) -> None:
-        for bucket, spent in zip(self._buckets, ticket.marks, strict=True):
-            bucket.give_back(ticket.cost, spent, self._last)
-        self._ready = self.due(1.0)
+    def _is_hopeless(self, ticket: Ticket) -> bool:
+        pairs = self._amounts(ticket.cost)
+        return any(amount > most_at_once(bucket.rate) for bucket, amount in pairs)
+
+
+class _Taken:
+    """What a ticket took of a bucket, right after it did."""
+
+    __slots__ = ("amount", "bucket", "mark")
+
+    def __init__(self, bucket: Bucket, amount: float) -> None:
+        self.bucket = bucket
+        self.amount = amount
+        self.mark = bucket.mark()
+
+    def give_back(self, amount: float, last: float) -> float:
+        """Give back up to *amount*, and return how much that was."""
+        amount = min(amount, self.amount)
+        self.mark = self.bucket.give_back(amount, self.mark, last)
+        self.amount -= amount
+        return amount
 
 
 def _by_arrival(ticket: Ticket) -> int:
     return ticket.arrival
 
 
-def _taker(buckets: tuple[Gcra, ...]) -> Callable[[float, float], float]:
+def _taker(buckets: list[Bucket]) -> Callable[[float, float], float]:
     """Return what takes of all *buckets*, at the cost of one call if it is only one."""
     if len(buckets) == 1:
         return buckets[0].take
 
-    def take(cost: float, now: float) -> float:
+    def take(amount: float, now: float) -> float:
         ready = -inf
         for bucket in buckets:
-            due = bucket.take(cost, now)
-            ready = max(ready, due)
+            ready = max(ready, bucket.take(amount, now))
         return ready
 
     return take

@@ -26,6 +26,15 @@ def positive(name: str, value: object) -> float:
     return amount
 
 
+def not_negative(name: str, value: object) -> float:
+    """Return *value* as a float if it is a finite number of at least 0."""
+    expected = "a finite number of at least 0"
+    amount = _finite(name, value, expected)
+    if amount < 0:
+        raise ValueError(_wrong(name, expected, value))
+    return amount
+
+
 def at_least_one(name: str, value: object) -> float:
     """Return *value* as a float if it is a finite number of at least 1."""
     expected = "a finite number of at least 1"
@@ -71,6 +80,13 @@ def patience(name: str, value: object) -> float:
     """Return how long a call may wait, in seconds; 0 or less means not at all."""
     expected = "a finite number of seconds, a timedelta, or None for no limit"
     return max(0.0, _seconds(name, value, expected))
+
+
+def flag(name: str, value: object) -> bool:
+    """Return *value* if it is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(_wrong(name, "True or False", value))
+    return value
 
 
 def label(name: str, value: object) -> str | None:

@@ -11,9 +11,10 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from math import inf
-from typing import TypeVar, final
+from typing import NoReturn, TypeVar, final
 
 from .._core.admission import GONE, QUEUED, Admission, Ticket
+from .._core.cost import shown_cost
 from .._errors import RateLimitExceeded
 from .._runtime.clock import Clock, reader
 from .._runtime.events import LimiterRefused, LimiterWaited, LoopBlocked, emit
@@ -47,7 +48,7 @@ class Gate:
     ) -> None:
         self.name = name
         self.now = reader(clock)
-        self.bounded = admission.limit < inf  # else nobody has a place to give back
+        self.bounded = admission.counted  # else nobody has a place to give back
         # How long a task may go on without yielding; a clock of the user's own can't
         # tell, so there the loop's world decides.
         self.yield_every = YIELD_EVERY_S if clock is None else -inf
@@ -70,7 +71,7 @@ class Gate:
         now = self.now()  # outside of the lock: a clock may be anybody's code
         with self.lock:
             admission = self.admission
-            entered = not admission.lines and admission.book(1.0, now)
+            entered = not admission.lines and admission.book_one(now)
         if self.inbox:
             self.settle()
         return entered
@@ -93,7 +94,7 @@ class Gate:
             self.settle()  # what the collector left there may be what is asked for
         now = self.now()
         with self.lock:
-            booked = self.admission.book_ticket(ticket, now)
+            booked = self.admission.book(ticket, now)
         if self.inbox:
             self.settle()
         return booked
@@ -129,29 +130,36 @@ class Gate:
         # Read here: who applies the change may have read the clock long before.
         ticket.since = self.now()
         try:
-            self._apply(lambda core, now: core.enter(ticket, now), ticket)
+            self.apply(lambda core, now: core.enter(ticket, now), ticket)
             while ticket.state is QUEUED:
                 if self.now() >= ticket.until:
-                    self._apply(lambda core, now: core.expire(ticket, now), ticket)
+                    self.apply(lambda core, now: core.expire(ticket, now), ticket)
                     break
                 until = min(ticket.alarm, ticket.until)
                 await park(world, waiter, until, clock=self._clock)
-                self._apply(lambda core, _: core.awake(ticket), ticket)
+                self.apply(lambda core, _: core.awake(ticket), ticket)
         finally:
             waiter.close()
         if ticket.state is GONE:
-            raise self._refusal(ticket)
-        emit(LimiterWaited(limiter=self.name, cost=ticket.cost, waited=ticket.waited))
-
-    def _refusal(self, ticket: Ticket) -> RateLimitExceeded:
-        retry_after = ticket.retry_after
+            self._refuse(ticket)
         emit(
-            LimiterRefused(limiter=self.name, cost=ticket.cost, retry_after=retry_after)
+            LimiterWaited(
+                limiter=self.name, cost=dict(ticket.cost), waited=ticket.waited
+            )
         )
-        why = f"its rates admit a cost of {ticket.cost:g} in {retry_after:.3g} s"
+
+    def _refuse(self, ticket: Ticket) -> NoReturn:
+        cost, retry_after = dict(ticket.cost), ticket.retry_after
+        if retry_after == inf:
+            raise ValueError(
+                f"{self} was changed, and no wait admits a cost of {shown_cost(cost)}"
+                " now: give its rates a greater burst="
+            )
+        emit(LimiterRefused(limiter=self.name, cost=cost, retry_after=retry_after))
+        why = f"its rates admit {shown_cost(cost)} in {retry_after:.3g} s"
         if retry_after == 0 and self.bounded:
             why = f"all {self.admission.limit} places stayed taken"
-        return RateLimitExceeded(
+        raise RateLimitExceeded(
             f"{self} could not meet the timeout: {why}", retry_after=retry_after
         )
 
@@ -173,7 +181,8 @@ class Gate:
         with self.lock:
             return what(self.admission, now)
 
-    def _apply(self, change: Change, me: Ticket) -> None:
+    def apply(self, change: Change, me: Ticket | None = None) -> None:
+        """Apply *change*, and let whoever can now move up; *me* needn't be woken."""
         self.inbox.append(change)
         self.settle(me)
 

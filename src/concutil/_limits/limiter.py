@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from math import inf
-from types import TracebackType
+from types import EllipsisType, TracebackType
 from typing import ParamSpec, TypeVar, final
 
 from .._core import options
 from .._core.admission import Admission, Ticket
+from .._core.cost import cost_of
 from .._core.rates import Rate
 from .._core.record import Record
 from .._runtime import waiters
 from .._runtime.calls import guarded
 from .._runtime.clock import Clock, check_clock
+from .._runtime.events import LimiterPaused, emit
 from .gate import Gate
 from .permit import Permit
 
@@ -104,7 +106,7 @@ class RateLimiter:
     """
 
     __module__ = "concutil"
-    __slots__ = ("__weakref__", "_gate", "_rates")
+    __slots__ = ("__weakref__", "_gate")
 
     def __init__(
         self,
@@ -116,18 +118,18 @@ class RateLimiter:
         name: str | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._rates = _all_rates(rates, calls_per_second, burst)
+        known = _all_rates(rates, calls_per_second, burst)
         limit = max_concurrent
         if limit is not None:
             limit = options.count("max_concurrent", limit)
-        elif not self._rates:
+        elif not known:
             raise ValueError(
                 "a limiter needs a limit: a rate such as '100/s', calls_per_second=,"
                 " or max_concurrent="
             )
         seconds = options.duration_or_zero("slack", slack)
         self._gate = Gate(
-            Admission.of(self._rates, limit, seconds),
+            Admission.of(known, limit, seconds),
             name=options.label("name", name),
             clock=check_clock(clock),
         )
@@ -164,7 +166,7 @@ class RateLimiter:
             lock.acquire()
             try:
                 admission = gate.admission
-                entered = not admission.lines and admission.book(1.0, now)
+                entered = not admission.lines and admission.book_one(now)
             finally:
                 lock.release()
             if gate.inbox:
@@ -184,50 +186,50 @@ class RateLimiter:
             gate.leave(kind)
 
     def permit(
-        self, cost: float = 1, *, timeout: float | timedelta | None = None
+        self,
+        cost: float | Mapping[str, float] = 1,
+        *,
+        timeout: float | timedelta | None = None,
     ) -> Permit:
         """Return a permit for *cost*, to be taken by `with`, `await` or `.wait()`.
 
         Args:
-            cost: What it takes of every rate; above 0, may be fractional.
+            cost: A number of calls, or amounts by unit such as `{"tokens": 1200}`;
+                calls are 1 unless given. May be fractional.
             timeout: Seconds that it may wait, from this call on; None is for ever, 0
                 or less not at all. If the rates alone make it longer, it is refused
                 at once.
 
         Raises:
             TypeError: If an argument is of the wrong kind.
-            ValueError: If *cost* is above the burst of a rate, so that no wait could
-                ever admit it.
+            ValueError: If *cost* is not above 0, has a unit that no rate counts, or
+                is above the burst of a rate, so that no wait could ever admit it.
 
         Threads:
             Safe from any thread, with or without a running event loop.
 
         .. versionadded:: 0.1
         """
-        cost = self._check_cost(cost)
-        until = inf
-        if timeout is not None:
-            until = self._gate.now() + options.patience("timeout", timeout)
-        return Permit(self._gate, Ticket(cost, until, kept=True))
+        return self._permit(cost, _patience(timeout))
 
-    def try_permit(self, cost: float = 1) -> Permit | None:
+    def try_permit(self, cost: float | Mapping[str, float] = 1) -> Permit | None:
         """Return a permit for *cost* that is taken already, or None.
 
         It never waits and never overtakes: it is None while anybody waits.
 
         Args:
-            cost: What it takes of every rate; above 0, may be fractional.
+            cost: A number of calls, or amounts by unit, as for `permit`.
 
         Raises:
             TypeError: If *cost* is of the wrong kind.
-            ValueError: If *cost* is above the burst of a rate.
+            ValueError: If no wait could ever admit *cost*, as for `permit`.
 
         Threads:
             Safe from any thread, with or without a running event loop.
 
         .. versionadded:: 0.1
         """
-        ticket = Ticket(self._check_cost(cost), kept=True)
+        ticket = Ticket(cost_of(cost, self._gate.admission.rates), kept=True)
         return Permit(self._gate, ticket) if self._gate.try_book(ticket) else None
 
     def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]:
@@ -245,6 +247,107 @@ class RateLimiter:
         """
         return guarded(fn, lambda *_args, **_kwargs: self)
 
+    def by(
+        self,
+        cost: float
+        | Mapping[str, float]
+        | Callable[P, float | Mapping[str, float]] = 1,
+        *,
+        timeout: float | timedelta | None = None,
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Decorate a function with this limiter, its cost and its patience.
+
+        Args:
+            cost: As for `permit`, or a function that is called with the arguments of
+                each call and returns that.
+            timeout: Seconds that each call may wait, as for `permit`.
+
+        Raises:
+            TypeError: If an argument is of the wrong kind.
+            ValueError: If no wait could ever admit *cost*.
+
+        .. versionadded:: 0.1
+        """
+        patience = _patience(timeout)
+        if callable(cost):
+            cost_of_call = cost
+            return lambda fn: guarded(
+                fn, lambda *a, **k: self._permit(cost_of_call(*a, **k), patience)
+            )
+        self._permit(cost, patience)  # so that what is wrong is told now
+        return lambda fn: guarded(fn, lambda *_a, **_k: self._permit(cost, patience))
+
+    def pause(self, seconds: float | timedelta) -> None:
+        """Let nobody start for so long: what a server asks by `Retry-After`.
+
+        Several pauses are one until the latest of their ends. Whoever is inside stays.
+
+        Args:
+            seconds: How long from now on; 0 or less is no pause.
+
+        Raises:
+            TypeError: If *seconds* is of the wrong kind.
+            ValueError: If it is not finite.
+
+        Threads:
+            From any thread, with or without a running event loop. It doesn't wait.
+
+        .. versionadded:: 0.1
+        """
+        gate = self._gate
+        length = options.patience("seconds", seconds)
+        if length > 0:
+            until = gate.now() + length
+            gate.apply(lambda core, _: core.pause_until(until))
+            emit(LimiterPaused(limiter=gate.name, seconds=length))
+
+    def update(
+        self,
+        *rates: Rate | str,
+        max_concurrent: int | EllipsisType | None = ...,
+    ) -> None:
+        """Change the limits, while others may be inside or waiting.
+
+        A rate goes on with the debt, in calls, of the one that had its position among
+        those of the same unit. Whoever waits is timed anew at once.
+
+        Args:
+            *rates: What takes the place of all rates; none leaves them as they are.
+            max_concurrent: How many may be inside at once; left out, as it was. Those
+                who are inside stay.
+
+        Raises:
+            TypeError: If an argument is of the wrong kind, or there is none.
+            ValueError: If an argument is out of its range, or *max_concurrent* is
+                given to a limiter that was made without, which has not counted who
+                is inside. Whoever waits for a cost that the new rates never admit
+                gets one as well.
+
+        Threads:
+            From any thread, with or without a running event loop. It doesn't wait.
+
+        .. versionadded:: 0.1
+        """
+        if not rates and max_concurrent is ...:
+            raise TypeError("update() needs rates, max_concurrent=, or both")
+        known = _all_rates(rates, None, 1)
+        limit: float = inf
+        if max_concurrent is not None and max_concurrent is not ...:
+            limit = options.count("max_concurrent", max_concurrent)
+        if max_concurrent is not ... and not self._gate.bounded:
+            raise ValueError(
+                "this limiter was made without max_concurrent= and has not counted who"
+                " is inside: make it with a number, which may be large, to change it"
+            )
+
+        def change(core: Admission, now: float) -> None:
+            if known:
+                core.change(known, now)
+            if max_concurrent is not ...:
+                core.limit = limit
+
+        self._gate.apply(change)
+
     def stats(self) -> LimiterStats:
         """Return counts and times as of now.
 
@@ -256,11 +359,11 @@ class RateLimiter:
         return self._gate.read(_stats)
 
     def __repr__(self) -> str:
-        limits = [str(rate) for rate in self._rates]
-        stats = self.stats()
+        admission, stats = self._gate.admission, self.stats()
+        limits = [str(rate) for rate in admission.rates]
         state = f"{stats.waiting} waiting"
         if self._gate.bounded:
-            limits.append(f"{self._gate.read(_places)} at once")
+            limits.append(f"{admission.limit} at once")
             state += f", {stats.in_flight} inside"
         name = "" if self._gate.name is None else f"{self._gate.name!r} "
         return f"<RateLimiter {name}{', '.join(limits)}: {state}>"
@@ -271,15 +374,15 @@ class RateLimiter:
             " limit; make one in each process and share out the rate"
         )
 
-    def _check_cost(self, cost: float) -> float:
-        cost = options.positive("cost", cost)
-        for rate in self._rates:
-            if cost > rate.burst:
-                raise ValueError(
-                    f"cost={cost:g} is above the burst of {rate}, so no wait could"
-                    f" admit it: make the limiter with burst={cost:g} or more"
-                )
-        return cost
+    def _permit(self, cost: float | Mapping[str, float], patience: float) -> Permit:
+        gate = self._gate
+        until = inf if patience == inf else gate.now() + patience
+        amounts = cost_of(cost, gate.admission.rates)
+        return Permit(gate, Ticket(amounts, until, kept=True))
+
+
+def _patience(timeout: float | timedelta | None) -> float:
+    return inf if timeout is None else options.patience("timeout", timeout)
 
 
 def _all_rates(
@@ -322,7 +425,3 @@ def _stats(admission: Admission, now: float) -> LimiterStats:
         waited_total=admission.waited_total,
         next_in=admission.next_in(now),
     )
-
-
-def _places(admission: Admission, _now: float) -> int:
-    return int(admission.limit)

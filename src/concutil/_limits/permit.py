@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from types import TracebackType
 from typing import Any, final
 
 from .._core.admission import GRANTED, NEW, Admission, Ticket
+from .._core.cost import any_cost, shown_cost
 from .._runtime.waiters import running_world
 from .gate import Gate
 
@@ -90,6 +91,44 @@ class Permit:
         """
         self._release(wait=True)
 
+    def refund(self) -> None:
+        """Give back what was taken of the rates; a second call does nothing.
+
+        The same as adjusting the cost to nothing. The place is kept until `release`.
+        What later grants have used already stays spent, so that the bound holds.
+
+        Threads:
+            From any thread, with or without a running event loop. It doesn't wait.
+
+        .. versionadded:: 0.1
+        """
+        self._gate.apply(lambda core, now: core.adjust(self._ticket, {}, now))
+
+    def adjust(self, actual_cost: float | Mapping[str, float]) -> None:
+        """Correct the cost, once it is known: estimate first, adjust later.
+
+        What was too much is given back as `refund` does; what was too little is
+        charged now, into debt if need be, and whoever comes next waits for it.
+
+        Args:
+            actual_cost: What it has cost in all: a number of calls, or amounts by
+                unit; calls are 1 unless given. May be above the burst.
+
+        Raises:
+            RuntimeError: If the permit was never taken.
+            TypeError: If *actual_cost* is of the wrong kind.
+            ValueError: If an amount is negative or of an unknown unit.
+
+        Threads:
+            From any thread, with or without a running event loop. It doesn't wait.
+
+        .. versionadded:: 0.1
+        """
+        if not self._ticket.booked:
+            raise RuntimeError(f"only a permit that was taken is adjusted: {self!r}")
+        cost = any_cost(actual_cost, self._gate.admission.rates)
+        self._gate.apply(lambda core, now: core.adjust(self._ticket, cost, now))
+
     def __await__(self) -> Generator[Any, Any, Self]:
         return self._take().__await__()
 
@@ -123,7 +162,8 @@ class Permit:
 
     def __repr__(self) -> str:
         ticket = self._ticket
-        return f"<Permit of cost {ticket.cost:g} from {self._gate}: {ticket.state}>"
+        cost = shown_cost(ticket.cost)
+        return f"<Permit of cost {cost} from {self._gate}: {ticket.state}>"
 
     async def _take(self) -> Self:
         self._check_new()

@@ -21,7 +21,7 @@ class Clock(Protocol):
     .. versionadded:: 0.1
     """
 
-    __module__ = "concutil.testing"
+    __module__: str = "concutil.testing"
 
     def now(self) -> float:
         """Return the time in seconds, from any fixed origin.

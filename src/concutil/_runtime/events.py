@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace, TracebackType
 from typing import Any, ClassVar, Final, cast, final
 
@@ -43,7 +43,7 @@ class LimiterWaited(Event):
 
     Attributes:
         limiter: The limiter's name, or None.
-        cost: What was asked for.
+        cost: What was asked for, by unit.
         waited: Seconds in the queue.
 
     .. versionadded:: 0.1
@@ -55,7 +55,7 @@ class LimiterWaited(Event):
     level = _DEBUG
 
     limiter: str | None
-    cost: float
+    cost: Mapping[str, float]
     waited: float
 
 
@@ -65,7 +65,7 @@ class LimiterRefused(Event):
 
     Attributes:
         limiter: The limiter's name, or None.
-        cost: What was asked for.
+        cost: What was asked for, by unit.
         retry_after: Seconds until the rates would admit the same request.
 
     .. versionadded:: 0.1
@@ -77,8 +77,28 @@ class LimiterRefused(Event):
     level = _INFO
 
     limiter: str | None
-    cost: float
+    cost: Mapping[str, float]
     retry_after: float
+
+
+@final
+class LimiterPaused(Event):
+    """A limiter was told to let nobody start for a while.
+
+    Attributes:
+        limiter: The limiter's name, or None.
+        seconds: How long, from now on.
+
+    .. versionadded:: 0.1
+    """
+
+    __module__ = "concutil.events"
+    __slots__ = ("limiter", "seconds")
+    name = "concutil.limiter_paused"
+    level = _INFO
+
+    limiter: str | None
+    seconds: float
 
 
 @final

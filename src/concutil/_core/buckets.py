@@ -1,0 +1,241 @@
+"""What a rate has granted, and when it will grant more: one object per rate.
+
+Two kinds answer the same questions. `Gcra` spaces calls evenly and is one point in
+time; `Window` allows exactly so many in any period and remembers each grant. Each
+counts one unit; amounts are floats.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import ceil, inf
+from typing import Any, Final, Protocol, final
+
+from .rates import Rate
+
+# Sums of floats may fall short of the instant that they stand for.
+ROUNDING_S: Final = 1e-9
+
+
+class Bucket(Protocol):
+    """The state of one rate. All times are of one monotonic clock."""
+
+    slip: float
+    """How long before it is due an amount is granted already, in seconds."""
+
+    @property
+    def rate(self) -> Rate:
+        """The rate that is kept."""
+        ...
+
+    def due(self, amount: float) -> float:
+        """Return when *amount* may be granted, if nothing else is before."""
+        ...
+
+    def due_behind(self, queued: float, amount: float, now: float) -> float:
+        """Return when *amount* may be granted after *queued*, from *now* on."""
+        ...
+
+    def take(self, amount: float, now: float) -> float:
+        """Grant *amount* at *now*, due or not, and return when 1 will be granted."""
+        ...
+
+    def mark(self) -> Any:
+        """Return what `give_back` needs to know of the latest `take`."""
+        ...
+
+    def give_back(self, amount: float, mark: Any, last: float) -> Any:
+        """Undo *amount* of the grant that *mark* stands for, and return its new mark.
+
+        Later grants, the latest of them at *last*, may have used its time already:
+        what a replay of history without it would not leave, stays spent.
+        """
+        ...
+
+    def changed(self, rate: Rate, now: float) -> Bucket:
+        """Return a bucket that goes on by *rate*, with the same debt in calls."""
+        ...
+
+    def debt(self, now: float) -> float:
+        """Return how much more was granted than *now* makes up for."""
+        ...
+
+
+def bucket_of(rate: Rate, slack: float) -> Bucket:
+    """Return the bucket of *rate*, which has granted nothing."""
+    return Window(rate, slack) if rate.exact else Gcra(rate, slack)
+
+
+@final
+class Gcra:
+    """Even spacing after a burst: one point in time, the theoretical arrival time.
+
+    It is when the bucket will be full again. A timer that fires late would lose rate
+    for ever, so it may lag behind `now` by *slack* seconds and is caught up with.
+
+    In any window of w seconds at most `burst + rate * (w + slack)` are granted.
+
+    Source: ITU-T I.371, virtual scheduling; the slack after go.uber.org/ratelimit.
+    """
+
+    __slots__ = ("_credit", "_interval", "_lead", "_slack", "_spent", "_tat", "rate")
+
+    slip = ROUNDING_S
+
+    def __init__(self, rate: Rate, slack: float) -> None:
+        self._slack = slack
+        self._tat = -inf
+        self._spent = 0.0  # the sum of all grants: see give_back
+        self._set(rate)
+
+    def _set(self, rate: Rate) -> None:
+        self.rate = rate
+        self._interval = rate.per / rate.limit
+        self._credit = rate.burst * self._interval
+        self._lead = self._credit - self._interval + self.slip
+
+    def due(self, amount: float) -> float:
+        """Return when *amount* may be granted, if nothing else is before."""
+        return self._tat + amount * self._interval - self._credit
+
+    def due_behind(self, queued: float, amount: float, now: float) -> float:
+        """Return when *amount* may be granted after *queued*, from *now* on."""
+        start = max(self._tat, now - self._slack)
+        return start + (queued + amount) * self._interval - self._credit
+
+    def take(self, amount: float, now: float) -> float:
+        """Grant *amount* at *now*, due or not, and return when 1 will be granted."""
+        tat = self._tat
+        floor = now - self._slack
+        if tat < floor:  # noqa: PLR1730  # max() costs a third of all this
+            tat = floor
+        self._tat = tat = tat + amount * self._interval
+        self._spent += amount
+        return tat - self._lead
+
+    def mark(self) -> float:
+        """Return the sum of all grants up to the latest."""
+        return self._spent
+
+    def give_back(self, amount: float, mark: float, last: float) -> float:
+        """Undo *amount* of the grant after which the sum was *mark*."""
+        # Where the point in time would stand had nothing been granted since *mark*;
+        # idle time that later grants skipped is in it, and counts as used.
+        then = self._tat - (self._spent - mark) * self._interval
+        unused = then - (last - self._slack)
+        self._tat -= max(0.0, min(amount * self._interval, unused))
+        # Later marks count from the sum as it was: only the latest may shrink it.
+        # Otherwise it stays too high, and less is given back.
+        if self._spent == mark:  # exact: no arithmetic in between
+            self._spent = mark = mark - amount
+        return mark
+
+    def changed(self, rate: Rate, now: float) -> Bucket:
+        """Return a bucket that goes on by *rate*, with the same debt in calls."""
+        debt = self.debt(now)
+        if rate.exact:
+            window = Window(rate, self._slack)
+            if debt > 0:
+                window.take(debt, now)
+            return window
+        self._set(rate)
+        if debt > 0:
+            self._tat = now + debt * self._interval
+        return self
+
+    def debt(self, now: float) -> float:
+        """Return how much more was granted than *now* makes up for."""
+        return max(0.0, (self._tat - now) / self._interval)
+
+
+@final
+class Window:
+    """Never more than the limit in any period: a list of grants, oldest first.
+
+    The list holds what was granted within the last period, one entry for each grant.
+    """
+
+    __slots__ = ("_entries", "_slack", "_total", "rate")
+
+    slip = 0.0  # exact is exact
+
+    def __init__(self, rate: Rate, slack: float) -> None:
+        self.rate = rate
+        self._slack = slack  # for a Gcra that this may become
+        self._entries: deque[_Entry] = deque()
+        self._total = 0.0  # the sum of all entries
+
+    def due(self, amount: float) -> float:
+        """Return when *amount* may be granted, if nothing else is before."""
+        missing = self._total + amount - self.rate.limit
+        if missing <= 0:
+            return -inf
+        for entry in self._entries:
+            missing -= entry.amount
+            if missing <= 0:
+                return entry.time + self.rate.per
+        return inf
+
+    def due_behind(self, queued: float, amount: float, now: float) -> float:
+        """Return when *amount* may be granted after *queued*, from *now* on."""
+        # What is queued is granted as its place in the window comes free, a period
+        # after whatever had that place: so whole windows of it are whole periods.
+        amount += queued
+        periods = max(0, ceil(amount / self.rate.limit) - 1)
+        start = max(now, self.due(amount - periods * self.rate.limit))
+        return start + periods * self.rate.per
+
+    def take(self, amount: float, now: float) -> float:
+        """Grant *amount* at *now*, due or not, and return when 1 will be granted."""
+        self._forget(now)
+        self._entries.append(_Entry(now, amount))
+        self._total += amount
+        return self.due(1.0)
+
+    def mark(self) -> _Entry:
+        """Return the latest entry."""
+        return self._entries[-1]
+
+    def give_back(self, amount: float, mark: _Entry, last: float) -> _Entry:  # noqa: ARG002
+        """Take *amount* off the entry *mark*."""
+        amount = min(amount, mark.amount)  # nothing is left of one that was forgotten
+        mark.amount -= amount
+        self._total -= amount
+        return mark
+
+    def changed(self, rate: Rate, now: float) -> Bucket:
+        """Return a bucket that goes on by *rate*, with the same debt in calls."""
+        if rate.exact:
+            self.rate = rate
+            self._forget(now)
+            return self
+        gcra = Gcra(rate, self._slack)
+        debt = self.debt(now)
+        if debt > 0:
+            gcra.take(debt, now)
+        return gcra
+
+    def debt(self, now: float) -> float:
+        """Return how much more was granted than *now* makes up for."""
+        self._forget(now)
+        return self._total
+
+    def _forget(self, now: float) -> None:
+        entries, oldest = self._entries, now - self.rate.per
+        while entries and entries[0].time <= oldest:
+            entry = entries.popleft()
+            self._total -= entry.amount
+            entry.amount = 0.0
+        if not entries:
+            self._total = 0.0  # sums of floats drift: be exact again
+
+
+@final
+class _Entry:
+    """A grant: when, and how much of it is not given back."""
+
+    __slots__ = ("amount", "time")
+
+    def __init__(self, time: float, amount: float) -> None:
+        self.time = time
+        self.amount = amount

@@ -1,0 +1,210 @@
+"""A bucket knows what its rate has granted, and when it will grant more."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytest import approx
+
+from admission_model import TOLERANCE, TokenBucket, most_in_a_window
+from concutil import Rate
+from concutil._core.buckets import Bucket, Gcra, Window, bucket_of
+from concutil._core.rates import most_at_once
+
+# Multiples of 1/8 are exact as floats, so that models agree to the last bit.
+steps = st.integers(0, 40).map(lambda n: n / 8)
+amounts = st.integers(1, 16).map(lambda n: n / 8)
+slacks = st.sampled_from([0.0, 0.125, 1.0, 3.0])
+paced = st.builds(
+    Rate,
+    st.sampled_from([1, 2, 4, 0.5]),
+    st.sampled_from([1, 2]),
+    burst=st.sampled_from([1, 2, 2.5, 5]),
+)
+exact = st.builds(
+    Rate, st.sampled_from([1, 2, 3.5]), st.sampled_from([1, 2]), exact=st.just(True)
+)
+
+
+@given(rate=paced, slack=slacks, program=st.lists(st.tuples(steps, amounts)))
+def test_a_paced_rate_is_a_bucket_of_tokens(
+    rate: Rate, slack: float, program: list[tuple[float, float]]
+) -> None:
+    """One point in time decides exactly as a bucket of tokens does."""
+    bucket, model, now = Gcra(rate, slack), TokenBucket(rate, slack), 0.0
+    for step, wanted in program:
+        now += step
+        amount = min(wanted, rate.burst)
+        admitted = bucket.due(amount) - bucket.slip <= now
+
+        assert admitted == model.admits(amount, now)
+        if admitted:
+            model.take(amount, now)
+            assert bucket.take(amount, now) == approx(bucket.due(1) - bucket.slip)
+
+
+@given(rate=exact, program=st.lists(st.tuples(steps, amounts)))
+def test_an_exact_rate_never_exceeds_its_limit(
+    rate: Rate, program: list[tuple[float, float]]
+) -> None:
+    """An amount is granted if and only if no window then holds more than the limit."""
+    bucket, grants, now = Window(rate, 0.0), [], 0.0
+    for step, wanted in program:
+        now += step / 4
+        amount = min(wanted, rate.limit)
+        wish = [*grants, (now, amount)]
+        admitted = bucket.due(amount) <= now
+
+        assert admitted == (most_in_a_window(wish, rate.per) <= rate.limit)
+        if admitted:
+            assert bucket.take(amount, now) == bucket.due(1)
+            grants = wish
+    assert len(bucket._entries) <= len(grants)
+
+
+@given(
+    rate=paced | exact,
+    slack=slacks,
+    before=st.lists(st.tuples(steps, amounts), max_size=5),
+    queue=st.lists(amounts, max_size=9),
+)
+def test_the_wait_behind_a_queue_is_told_exactly(
+    rate: Rate,
+    slack: float,
+    before: list[tuple[float, float]],
+    queue: list[float],
+) -> None:
+    """Whoever comes last is granted when it was told; never later than that."""
+    bucket, now, most = bucket_of(rate, slack), 0.0, most_at_once(rate)
+    for step, amount in before:
+        now += step / 8
+        if bucket.due(min(amount, most)) <= now:
+            bucket.take(min(amount, most), now)
+    queue = [1.0 if rate.exact else min(amount, most) for amount in [*queue, 1.0]]
+    told = max(now, bucket.due_behind(sum(queue[:-1]), queue[-1], now))
+    for amount in queue:
+        now = max(now, bucket.due(amount))
+        bucket.take(amount, now)
+
+    if not rate.exact or rate.limit == int(rate.limit):
+        assert now == approx(told, abs=TOLERANCE)
+
+
+@settings(max_examples=300)
+@given(
+    rate=paced | exact,
+    slack=slacks,
+    program=st.lists(st.tuples(steps, amounts, st.booleans()), max_size=30),
+    data=st.data(),
+)
+def test_giving_back_never_exceeds_a_replay(
+    rate: Rate,
+    slack: float,
+    program: list[tuple[float, float, bool]],
+    data: st.DataObject,
+) -> None:
+    """After a refund no more is due than had it never been taken."""
+    bucket, now, last = bucket_of(rate, slack), 0.0, 0.0
+    history: list[list[Any]] = []  # time, amount, mark
+    for step, wanted, back in program:
+        now += step / 4
+        amount = min(wanted, most_at_once(rate))
+        if back and history:
+            grant = history[data.draw(st.integers(0, len(history) - 1))]
+            part = min(amount, grant[1])
+            grant[2] = bucket.give_back(part, grant[2], last)
+            grant[1] -= part
+        elif bucket.due(amount) <= now:
+            bucket.take(amount, now)
+            history.append([now, amount, bucket.mark()])
+            last = now
+    replayed = bucket_of(rate, slack)
+    for time, amount, _ in history:
+        replayed.take(amount, time)
+    bucket.take(0.0, now)
+    replayed.take(0.0, now)
+
+    assert bucket.due(1) >= replayed.due(1) - TOLERANCE
+
+
+@pytest.mark.parametrize("rate", [Rate(1, burst=4), Rate(4, exact=True)])
+def test_a_refund_of_the_latest_is_whole(rate: Rate) -> None:
+    """In parts or at once, what was taken last is given back without a rest."""
+    bucket = bucket_of(rate, 0.0)
+    bucket.take(2.0, 0.0)
+    due = bucket.due(2.5)
+    bucket.take(2.0, 0.0)
+    mark = bucket.give_back(0.5, bucket.mark(), 0.0)
+    bucket.give_back(1.5, mark, 0.0)
+
+    assert bucket.due(2.5) == due
+
+
+def test_what_left_the_window_is_not_given_back() -> None:
+    """A refund of a grant that no window holds any more changes nothing."""
+    window = Window(Rate(2, exact=True), 0.0)
+    window.take(2.0, 0.0)
+    mark = window.mark()
+    window.take(2.0, 1.0)
+    window.give_back(2.0, mark, 1.0)
+
+    assert window.due(1) == 2.0
+
+
+def test_a_window_remembers_no_more_than_a_period() -> None:
+    """The entries are those of the last period, however many were granted."""
+    window = Window(Rate(3, exact=True), 0.0)
+    for second in range(1000):
+        for _ in range(3):
+            window.take(1.0, float(second))
+
+    assert len(window._entries) == 3
+
+
+def test_more_than_a_window_holds_is_never_due() -> None:
+    """An amount above the limit has no due time."""
+    window = Window(Rate(3, exact=True), 0.0)
+    window.take(1.0, 0.0)
+
+    assert window.due(4.0) == inf
+
+
+RATES = [
+    Rate(2, burst=4),
+    Rate(120, 60, burst=1),
+    Rate(7, 10, burst=2),
+    Rate(5, 2, exact=True),
+]
+
+
+@pytest.mark.parametrize("old", RATES, ids=str)
+@pytest.mark.parametrize("new", RATES, ids=str)
+def test_a_change_keeps_the_debt(old: Rate, new: Rate) -> None:
+    """What was granted and isn't made up for counts as many calls as before."""
+    bucket: Bucket = bucket_of(old, 0.0)
+    for _ in range(3):
+        bucket.take(1.0, 10.0)
+    changed = bucket.changed(new, 10.5)
+
+    assert changed.rate == new
+    assert changed.debt(10.5) == approx(bucket_debt(old))
+
+
+def bucket_debt(rate: Rate) -> float:
+    """Return the debt of three calls after half a second."""
+    return 3.0 if rate.exact else 3.0 - 0.5 * rate.limit / rate.per
+
+
+@pytest.mark.parametrize("old", RATES, ids=str)
+@pytest.mark.parametrize("new", RATES, ids=str)
+def test_a_change_without_debt_starts_full(old: Rate, new: Rate) -> None:
+    """Where nothing is owed, the new rate's burst is there at once."""
+    bucket = bucket_of(old, 0.0).changed(new, 5.0)
+    bucket.take(most_at_once(new), 5.0)
+
+    assert bucket_of(old, 0.0).changed(new, 5.0).due(most_at_once(new)) <= 5.0
+    assert bucket.due(1) > 5.0

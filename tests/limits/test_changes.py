@@ -1,0 +1,189 @@
+"""Pausing and changing a limiter while others use it and wait for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+from anyio import wait_all_tasks_blocked
+from pytest import approx
+
+from concutil import Rate, RateLimiter
+from concutil.testing import ManualClock
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock for the test alone."""
+    return ManualClock(100)
+
+
+def test_a_pause_ends_at_the_latest_of_all(clock: ManualClock) -> None:
+    """Pauses are one deadline: a shorter one doesn't cut a longer one short."""
+    limiter = RateLimiter("10/s burst 5", clock=clock)
+    limiter.pause(30)
+    limiter.pause(10)
+    limiter.pause(-1)
+    clock.advance(29.9)
+    assert limiter.try_permit() is None
+    assert limiter.stats().next_in == approx(0.1)
+    clock.advance(0.1)
+
+    assert limiter.try_permit(5) is not None
+
+
+def test_a_pause_holds_places_too(clock: ManualClock) -> None:
+    """A limiter without a rate is paused as well."""
+    limiter = RateLimiter(max_concurrent=3, clock=clock)
+    limiter.pause(1)
+    assert limiter.try_permit() is None
+    clock.advance(1)
+    with limiter:
+        assert limiter.stats().in_flight == 1
+
+
+async def test_whoever_waits_is_paused(clock: ManualClock) -> None:
+    """A pause that comes while others wait is kept by them, and then all go on."""
+    limiter, entered = RateLimiter("1/s", slack=0, clock=clock), []
+
+    async def enter() -> None:
+        async with limiter:
+            entered.append(clock.now())
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(enter)
+        await wait_all_tasks_blocked()
+        limiter.pause(10)
+        for _ in range(12):
+            clock.advance(1)
+            await wait_all_tasks_blocked()
+
+    assert entered == [100, 110, 111]
+
+
+async def test_whoever_waits_is_timed_anew(clock: ManualClock) -> None:
+    """A faster rate lets those who wait go on by it, at once."""
+    limiter, entered = RateLimiter("1/h", slack=0, clock=clock), []
+
+    async def enter() -> None:
+        async with limiter:
+            entered.append(clock.now())
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(enter)
+        await wait_all_tasks_blocked()
+        limiter.update("1/s")
+        for _ in range(2):
+            clock.advance(1)
+            await wait_all_tasks_blocked()
+
+    assert entered == [100, 101, 102]
+
+
+async def test_more_places_let_more_in() -> None:
+    """`update(max_concurrent=)` lets waiters in, or keeps newcomers out."""
+    limiter = RateLimiter(max_concurrent=1)
+    async with limiter, anyio.create_task_group() as group:
+        permits = [limiter.permit() for _ in range(3)]
+        for permit in permits:
+            group.start_soon(permit.__aenter__)
+        await wait_all_tasks_blocked()
+        limiter.update(max_concurrent=3)
+        await wait_all_tasks_blocked()
+        assert (limiter.stats().in_flight, limiter.stats().waiting) == (3, 1)
+
+        limiter.update(max_concurrent=None)
+        await wait_all_tasks_blocked()
+        assert (limiter.stats().in_flight, limiter.stats().waiting) == (4, 0)
+        limiter.update(max_concurrent=1)
+        for permit in permits:
+            assert limiter.try_permit() is None
+            permit.release()
+    with limiter:
+        assert limiter.stats().in_flight == 1
+
+
+def test_an_update_keeps_the_debt(clock: ManualClock) -> None:
+    """What is owed stays the same number of calls under another rate."""
+    limiter = RateLimiter("10/s burst 10", slack=0, clock=clock)
+    assert limiter.try_permit(10) is not None
+    for _ in range(3):
+        limiter.update("1/s burst 10")
+        limiter.update("2/s burst 10")
+    assert limiter.try_permit() is None
+    clock.advance(0.5)
+
+    assert limiter.try_permit() is not None
+    assert limiter.try_permit() is None
+    assert repr(limiter) == "<RateLimiter 2/s burst 10: 0 waiting>"
+
+
+async def test_a_cost_that_became_impossible_is_told(clock: ManualClock) -> None:
+    """Whoever waits for more than the new burst gets a ValueError; others go on."""
+    limiter, told = RateLimiter("1/h burst 5", slack=0, clock=clock), []
+
+    async def wait(cost: float) -> None:
+        try:
+            async with limiter.permit(cost):
+                told.append(cost)
+        except ValueError as error:
+            told.append(str(error))
+
+    await limiter.permit(5)
+    async with anyio.create_task_group() as group:
+        for cost in (4, 1):
+            group.start_soon(wait, cost)
+            await wait_all_tasks_blocked()
+        limiter.update("1/s burst 2")
+        for _ in range(4):
+            await wait_all_tasks_blocked()
+            clock.advance(1)
+
+    assert told == [
+        "the limiter was changed, and no wait admits a cost of 4 now: give its rates a"
+        " greater burst=",
+        1,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("args", "options", "kind", "message"),
+    [
+        ((), {}, TypeError, "needs rates, max_concurrent=, or both"),
+        ((3,), {}, TypeError, "rates must be Rate objects or texts"),
+        (("x",), {}, ValueError, "can't read 'x' as a rate"),
+        ((), {"max_concurrent": 0}, ValueError, "max_concurrent must be"),
+        ((), {"max_concurrent": 2.0}, TypeError, "max_concurrent must be"),
+    ],
+)
+def test_bad_changes_are_refused(
+    args: Any, options: dict[str, Any], kind: type[Exception], message: str
+) -> None:
+    """A change that is refused changes nothing."""
+    limiter = RateLimiter("1/s", max_concurrent=1)
+    with pytest.raises(kind, match=message):
+        limiter.update(*args, **options)
+
+    assert repr(limiter) == "<RateLimiter 1/s burst 1, 1 at once: 0 waiting, 0 inside>"
+
+
+@pytest.mark.parametrize("limit", [5, None])
+def test_who_was_never_counted_is_not_limited_later(limit: int | None) -> None:
+    """Places can't be limited where nobody has told who left."""
+    limiter = RateLimiter("1/s")
+    with pytest.raises(ValueError, match="has not counted who is inside"):
+        limiter.update(Rate(5), max_concurrent=limit)
+
+    assert repr(limiter) == "<RateLimiter 1/s burst 1: 0 waiting>"
+
+
+@pytest.mark.parametrize("seconds", ["1", None, float("inf")])
+def test_bad_pauses_are_refused(seconds: Any) -> None:
+    """A pause is a finite number of seconds or a timedelta."""
+    with pytest.raises((TypeError, ValueError), match="seconds must be a finite"):
+        RateLimiter("1/s").pause(seconds)
