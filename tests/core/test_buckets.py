@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytest import approx
 
 from admission_model import TOLERANCE, TokenBucket, most_in_a_window
 from concutil import Rate
@@ -44,7 +43,9 @@ def test_a_paced_rate_is_a_bucket_of_tokens(
         assert admitted == model.admits(amount, now)
         if admitted:
             model.take(amount, now)
-            assert bucket.take(amount, now) == approx(bucket.due(1) - bucket.slip)
+            assert bucket.take(amount, now) == pytest.approx(
+                bucket.due(1) - bucket.slip
+            )
 
 
 @given(rate=exact, program=st.lists(st.tuples(steps, amounts)))
@@ -91,7 +92,7 @@ def test_the_wait_behind_a_queue_is_told_exactly(
         bucket.take(amount, now)
 
     if not rate.exact or rate.limit == int(rate.limit):
-        assert now == approx(told, abs=TOLERANCE)
+        assert now == pytest.approx(told, abs=TOLERANCE)
 
 
 @settings(max_examples=300)
@@ -191,7 +192,7 @@ def test_a_change_keeps_the_debt(old: Rate, new: Rate) -> None:
     changed = bucket.changed(new, 10.5)
 
     assert changed.rate == new
-    assert changed.debt(10.5) == approx(bucket_debt(old))
+    assert changed.debt(10.5) == pytest.approx(bucket_debt(old))
 
 
 def bucket_debt(rate: Rate) -> float:

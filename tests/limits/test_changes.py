@@ -7,7 +7,6 @@ from typing import Any
 import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
-from pytest import approx
 
 from concutil import Rate, RateLimiter
 from concutil.testing import ManualClock
@@ -29,7 +28,7 @@ def test_a_pause_ends_at_the_latest_of_all(clock: ManualClock) -> None:
     limiter.pause(-1)
     clock.advance(29.9)
     assert limiter.try_permit() is None
-    assert limiter.stats().next_in == approx(0.1)
+    assert limiter.stats().next_in == pytest.approx(0.1)
     clock.advance(0.1)
 
     assert limiter.try_permit(5) is not None

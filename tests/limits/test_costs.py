@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 import pytest
-from pytest import approx
 
 from concutil import Rate, RateLimiter, RateLimitExceeded
 from concutil.testing import ManualClock
@@ -36,7 +35,7 @@ def test_both_units_are_decided_together(
 
     with pytest.raises(RateLimitExceeded, match=r"1 calls \+ 300 tokens in 18 s") as it:
         limiter.permit({"tokens": 300}, timeout=1).wait()
-    assert it.value.retry_after == approx(18)
+    assert it.value.retry_after == pytest.approx(18)
     clock.advance(18)
     assert limiter.try_permit({"tokens": 300}) is not None
 
@@ -64,7 +63,11 @@ def test_a_call_may_be_free(limiter: RateLimiter) -> None:
         ({"token": 1}, ValueError, "'token', which no rate counts: .* calls, tokens"),
         ({"tokens": -1}, ValueError, r"cost\['tokens'\] must be .* at least 0"),
         ({"tokens": "9"}, TypeError, r"cost\['tokens'\] must be a finite number"),
-        ({"tokens": 1001}, ValueError, "above the burst of 1000 tokens/min .* burst=1001"),
+        (
+            {"tokens": 1001},
+            ValueError,
+            "above the burst of 1000 tokens/min .* burst=1001",
+        ),
         ({"calls": 11}, ValueError, "above the burst of 10/s"),
         (0, ValueError, "cost must be a finite number above 0"),
         ([1], TypeError, "cost must be a finite number"),
@@ -92,7 +95,7 @@ def test_an_exact_rate_admits_its_limit_at_once() -> None:
     assert limiter.try_permit() is None
     clock.advance(0.5)
     assert limiter.try_permit() is not None
-    assert limiter.stats().next_in == approx(4)
+    assert limiter.stats().next_in == pytest.approx(4)
 
 
 def test_an_estimate_is_adjusted_down(limiter: RateLimiter) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable
 from math import inf
 from typing import Any, Final, Literal
@@ -173,12 +173,14 @@ class Admission:
         if wait > 0 and now + wait > ticket.until + ROUNDING_S:
             ticket.state = GONE
             return
-        ticket.state = QUEUED
+        # Ctrl-C may come between any two of these: `undo` goes by `home`, and whoever
+        # parks by `state`.
         ticket.home = self
         ticket.arrival = self._arrivals = self._arrivals + 1
+        self.lines.setdefault(ticket.line, OrderedDict())[ticket] = None
         for unit, amount in ticket.cost.items():
             self._queued[unit] = self._queued.get(unit, 0.0) + amount
-        self.lines.setdefault(ticket.line, OrderedDict())[ticket] = None
+        ticket.state = QUEUED
 
     def awake(self, ticket: Ticket) -> None:
         """Note that *ticket* runs: its alarm has gone off, or was called off."""
@@ -195,7 +197,7 @@ class Admission:
         """Leave the state as if *ticket* had never come, as far as that is possible."""
         if ticket.home is self and ticket.state is not GONE:
             self.cancelled += 1
-            if ticket.state is QUEUED:
+            if ticket.state is not GRANTED:
                 self._unqueue(ticket)
             else:
                 self.booked -= 1
@@ -265,28 +267,30 @@ class Admission:
             ticket.retry_after = inf
             self._turned_away.append(ticket)
 
-    def advance(self, now: float) -> list[Ticket]:
-        """Grant all that can be granted, and return whom to wake, in that order.
+    def advance(self, now: float, woken: deque[Ticket]) -> None:
+        """Grant all that can be granted, and add to *woken* whom to wake, in order.
 
-        Some are woken only to park again, with an alarm.
+        Some are woken only to park again, with an alarm. A wake-up in vain is harmless,
+        so each is added first: no interruption leaves one that nobody wakes.
         """
-        woken, self._turned_away = self._turned_away, []
+        woken.extend(self._turned_away)
+        self._turned_away.clear()
         while self.lines:
             firsts = [next(iter(line)) for line in self.lines.values()]
             head = min(firsts, key=_by_arrival)
+            woken.append(head)
             if not self._grant(head, now):
+                woken.pop()
                 full = self.booked - self.left >= self.limit
                 due = inf if full else self.due(head.cost)
                 for first in firsts:
                     if due < first.alarm:
-                        first.alarm = due
                         woken.append(first)
+                        first.alarm = due
                 break
             self._unqueue(head)
             head.waited = max(0.0, now - head.since)
             self.waited_total += head.waited
-            woken.append(head)
-        return woken
 
     def next_in(self, now: float) -> float:
         """Return the seconds until the rates admit one call."""
@@ -333,7 +337,9 @@ class Admission:
         return True
 
     def _unqueue(self, ticket: Ticket) -> None:
-        line = self.lines[ticket.line]
+        line = self.lines.get(ticket.line)
+        if line is None or ticket not in line:
+            return  # it was interrupted as it came
         del line[ticket]
         if not line:
             del self.lines[ticket.line]

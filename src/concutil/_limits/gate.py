@@ -188,20 +188,35 @@ class Gate:
 
     def settle(self, me: Ticket | None = None) -> None:
         """Apply all changes, grant what can be granted, wake all but *me*."""
-        inbox = self.inbox
-        while True:
-            now = self.now()
-            with self.lock:
-                admission = self.admission
-                while inbox:
-                    inbox.popleft()(admission, now)
-                woken = admission.advance(now)
-            for ticket in woken:
-                if ticket is not me and not ticket.waiter.wake():
-                    # Its loop is closed: what it was handed goes to the next.
-                    inbox.append(_undoing(ticket))
-            if not inbox:
-                return
+        woken: deque[Ticket] = deque()
+        try:
+            while True:
+                now = self.now()
+                with self.lock:
+                    self._apply_all(now, woken)
+                self._wake(woken, me)
+                if not self.inbox:
+                    return
+        except BaseException:
+            # Ctrl-C: others may depend on what was begun.
+            self._wake(woken, me)
+            if self.inbox and not self.lock.locked():
+                self.settle()
+            raise
+
+    def _apply_all(self, now: float, woken: deque[Ticket]) -> None:
+        admission, inbox = self.admission, self.inbox
+        while inbox:
+            inbox.popleft()(admission, now)
+        admission.advance(now, woken)
+
+    def _wake(self, woken: deque[Ticket], me: Ticket | None) -> None:
+        while woken:
+            ticket = woken[0]
+            if ticket is not me and not ticket.waiter.wake():
+                # Its loop is closed: what it was handed goes to the next.
+                self.inbox.append(_undoing(ticket))
+            woken.popleft()
 
     def __str__(self) -> str:
         return "the limiter" if self.name is None else f"limiter {self.name!r}"

@@ -155,7 +155,8 @@ class Permit:
         self._release(wait=kind is not GeneratorExit)
 
     def __del__(self) -> None:
-        if self._ticket.state is GRANTED and self._gate.bounded:
+        ticket = getattr(self, "_ticket", None)  # it may be interrupted as it is made
+        if ticket is not None and ticket.state is GRANTED and self._gate.bounded:
             told = f"{self!r} was dropped while it held a place, which is free again"
             self._release(wait=False)  # first: a warning may be an error
             warnings.warn(told, ResourceWarning, source=self, stacklevel=2)
