@@ -274,7 +274,7 @@ class RateLimiter:
             return lambda fn: guarded(
                 fn, lambda *a, **k: self._permit(cost_of_call(*a, **k), patience)
             )
-        self._permit(cost, patience)  # so that what is wrong is told now
+        cost_of(cost, self._gate.admission.rates)  # what is wrong is told now
         return lambda fn: guarded(fn, lambda *_a, **_k: self._permit(cost, patience))
 
     def pause(self, seconds: float | timedelta) -> None:
