@@ -140,6 +140,9 @@ async def cancelled_at(
     Cancellation:
         Passed on to *fn*.
 
+    Threads:
+        Of any event loop of asyncio or trio, any number at once.
+
     .. versionadded:: 0.1
     """
     at = _ordinal(n)
@@ -186,7 +189,7 @@ class _Stepped:
             error = None
             try:
                 answer = yield yielded
-            except BaseException as thrown:  # noqa: BLE001, HC10 - goes on inside
+            except BaseException as thrown:  # noqa: ASYNC103, BLE001, HC10 - goes in
                 error = thrown
 
 

@@ -1,0 +1,132 @@
+"""A small HTTP server on the loopback interface that counts, and refuses the hasty."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from functools import partial
+
+import anyio
+from anyio.abc import SocketListener, SocketStream
+from anyio.from_thread import start_blocking_portal
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from .._errors import ConcutilError
+from .._runtime import clock
+
+HOST = "127.0.0.1"
+PATH = "/call"
+OK, NOT_FOUND, TOO_MANY_REQUESTS = 200, 404, 429
+
+_HEAD_BYTES = 8192
+_REASONS = {OK: "OK", NOT_FOUND: "Not Found", TOO_MANY_REQUESTS: "Too Many Requests"}
+
+
+class ListenError(ConcutilError):
+    """The server's port could not be opened."""
+
+
+class Ledger:
+    """What arrived when, and what of it was refused.
+
+    Args:
+        most_per_second: How many arrivals of any one second are served.
+    """
+
+    def __init__(self, most_per_second: int) -> None:
+        self.most_per_second = most_per_second
+        self.arrivals: list[float] = []
+        self.refused = 0
+        # Served within the last second; never more than most_per_second.
+        self._served: deque[float] = deque()
+
+    def arrive(self, at: float) -> int:
+        """Note an arrival at the time *at*, and return the status to answer with."""
+        self.arrivals.append(at)
+        while self._served and self._served[0] <= at - 1.0:
+            self._served.popleft()
+        if len(self._served) >= self.most_per_second:
+            self.refused += 1
+            return TOO_MANY_REQUESTS
+        self._served.append(at)
+        return OK
+
+
+@contextmanager
+def serving(ledger: Ledger, *, port: int = 0) -> Generator[int, None, None]:
+    """Serve on loopback in a thread of its own, and give the port; 0 takes a free one.
+
+    A port that can't be opened is a `ListenError`.
+    """
+    with start_blocking_portal(name="concutil-demo-server") as portal:
+        listening = _listen(port)
+        opened: int = listening.getsockname()[1]
+        server = portal.start_task_soon(_serve, listening, ledger)
+        try:
+            yield opened
+        finally:
+            server.cancel()
+
+
+def _listen(port: int) -> socket.socket:
+    """Open *port* on loopback.
+
+    Args:
+        port: Which port; 0 takes a free one.
+
+    Returns:
+        The socket that listens.
+
+    Raises:
+        ListenError: If it can't be opened.
+    """
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as exc:
+        reason = os.strerror(exc.errno) if exc.errno else exc
+        raise ListenError(
+            f"can't listen on {HOST}:{port}: {reason};"
+            " take another --port, or 0 for a free one"
+        ) from exc
+
+
+async def _serve(listening: socket.socket, ledger: Ledger) -> None:
+    async with await SocketListener.from_socket(listening) as listener:
+        await listener.serve(partial(_converse, ledger))
+
+
+async def _converse(ledger: Ledger, stream: SocketStream) -> None:
+    """Answer one connection's requests until it ends or makes no sense."""
+    requests = BufferedByteReceiveStream(stream)
+    gone = (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError)
+    async with stream:
+        with suppress(*gone, anyio.DelimiterNotFound):
+            status = OK
+            while status != NOT_FOUND:
+                head = await requests.receive_until(b"\r\n\r\n", _HEAD_BYTES)
+                status = _answer(ledger, head, clock.monotonic())
+                await stream.send(_response(status))
+
+
+def _answer(ledger: Ledger, head: bytes, at: float) -> int:
+    """Return the status for a request; what isn't ours is not counted."""
+    if head.partition(b"\r\n")[0] == f"GET {PATH} HTTP/1.1".encode():
+        return ledger.arrive(at)
+    return NOT_FOUND
+
+
+def _response(status: int) -> bytes:
+    body = f"{_REASONS[status]}\n"
+    lines = [
+        f"HTTP/1.1 {status} {_REASONS[status]}",
+        "Content-Type: text/plain",
+        f"Content-Length: {len(body)}",
+    ]
+    if status == TOO_MANY_REQUESTS:
+        lines.append("Retry-After: 1")
+    if status == NOT_FOUND:
+        lines.append("Connection: close")
+    return "\r\n".join([*lines, "", body]).encode()

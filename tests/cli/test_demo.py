@@ -1,0 +1,116 @@
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from concutil import RateLimiter
+from concutil._cli.demo import demo
+from concutil._cli.plan import Plan
+
+pytestmark = pytest.mark.slow
+
+SHORT = ["demo", "--seconds", "0.5", "--rate", "60"]
+WITHOUT_TRIO = (
+    "import sys; sys.modules['trio'] = None;"
+    " from concutil._cli.main import main; sys.exit(main())"
+)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python as a user would, every warning being an error."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+        timeout=30,
+        check=False,
+    )
+
+
+def start(*arguments: str) -> "subprocess.Popen[str]":
+    """Start a demo whose output can be read while it runs."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "concutil", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+    )
+
+
+@pytest.mark.smoke
+def test_the_demo_keeps_its_promises() -> None:
+    """A real run ends with 0 and shows counts, checks, both plots and what is next."""
+    ran = run("-m", "concutil", *SHORT)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    words = [line.split() for line in ran.stdout.splitlines()]
+    assert ["sent", "30", "30"] in words
+    assert "FAIL" not in ran.stdout
+    assert ran.stdout.count("  ok  ") == 5
+    for world in ("threads", "asyncio tasks", "trio tasks"):
+        assert f"4 {world}" in ran.stdout
+        assert f"  from {world}" in ran.stdout
+    assert "concutil: arrivals per 100 ms" in ran.stdout
+    assert "naive: arrivals per 100 ms" in ran.stdout
+    assert "Read next" in ran.stdout
+
+
+def test_without_trio_it_goes_on() -> None:
+    """Where trio is missing the demo says so, and shows threads and asyncio."""
+    ran = run("-c", WITHOUT_TRIO, *SHORT)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "pip install 'concutil[cli]'" in ran.stdout
+    assert "  from asyncio tasks" in ran.stdout
+    assert "trio tasks" not in ran.stdout
+
+
+def test_a_broken_promise_is_status_1() -> None:
+    """A limiter that is faster than it should be fails the demo, in the open."""
+    out = io.StringIO()
+    too_fast = RateLimiter(calls_per_second=500, burst=5)
+    before = threading.enumerate()
+    assert demo(Plan(rate=100, seconds=0.3), out, limiter=too_fast) == 1
+    assert "FAIL  not kept: in any w seconds at most 1 + 100" in out.getvalue()
+    assert threading.enumerate() == before
+
+
+def test_books_that_disagree_are_status_1() -> None:
+    """A limiter that counts a call which the demo didn't make fails it."""
+    out = io.StringIO()
+    limiter = RateLimiter(calls_per_second=100)
+    with limiter:
+        assert demo(Plan(rate=100, seconds=0.2), out, limiter=limiter) == 1
+    assert "stats() say 21 granted" in out.getvalue()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
+@pytest.mark.parametrize("leg", ["naive", "concutil"])
+def test_ctrl_c_ends_it(leg: str) -> None:
+    """Ctrl-C ends the demo at once with 130, one line, and no traceback."""
+    with start("demo", "--rate", "10") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stdout:
+            if line.startswith(f"{leg} ") and "sent," in line:
+                break
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+        assert process.stderr.read() == "\npython -m concutil: interrupted\n"
+
+
+def test_a_closed_pipe_ends_it() -> None:
+    """When nobody reads any more, the demo ends without a traceback."""
+    with start(*SHORT) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(20) == 1
+        assert process.stderr.read() == ""

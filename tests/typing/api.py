@@ -1,0 +1,336 @@
+"""What type checkers make of the public API: read by them, run by nobody.
+
+`assert_type` fails in mypy and pyright unless a type is exactly the one named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+)
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from datetime import timedelta
+from fractions import Fraction
+from typing import Any, TypeVar
+
+from typing_extensions import assert_type
+
+import concutil
+import concutil.events
+import concutil.testing
+from concutil import (
+    ConcutilError,
+    LimiterStats,
+    Permit,
+    Rate,
+    RateLimiter,
+    RateLimitExceeded,
+)
+from concutil.events import (
+    Event,
+    LimiterRefused,
+    LimiterWaited,
+    LoopBlocked,
+    Subscription,
+    subscribe,
+)
+from concutil.testing import Clock, ManualClock, cancelled_at
+
+T = TypeVar("T")
+
+# --- rates ---------------------------------------------------------------------------
+
+assert_type(Rate(100), Rate)
+assert_type(Rate(0.5, timedelta(minutes=1), burst=2.5), Rate)
+assert_type(Rate(limit=100, per=60), Rate)
+assert_type(Rate.parse("500/min"), Rate)
+assert_type(Rate(100).limit, float)
+assert_type(Rate(100).per, float)
+assert_type(Rate(100).burst, float)
+assert_type(Rate(100) == Rate(100), bool)
+assert_type({Rate(100): "hashable"}, dict[Rate, str])
+
+# --- limiters ------------------------------------------------------------------------
+
+limiter = RateLimiter("100/s", Rate(5000, 3600, burst=10), max_concurrent=10)
+assert_type(limiter, RateLimiter)
+assert_type(RateLimiter(calls_per_second=0.5, burst=3), RateLimiter)
+assert_type(RateLimiter(max_concurrent=1), RateLimiter)
+assert_type(RateLimiter("1/s", slack=timedelta(0), name="api"), RateLimiter)
+assert_type(RateLimiter("1/s", slack=0, name=None, clock=None), RateLimiter)
+from_settings: list[Rate | str] = ["1/s", Rate(2)]
+assert_type(RateLimiter(*from_settings), RateLimiter)
+
+_ = assert_type(limiter.permit(), Permit)
+_ = assert_type(limiter.permit(2.5, timeout=timedelta(seconds=1)), Permit)
+_ = assert_type(limiter.permit(cost=2, timeout=None), Permit)
+assert_type(limiter.try_permit(cost=2), Permit | None)
+assert_type(limiter.stats(), LimiterStats)
+
+stats = limiter.stats()
+assert_type(stats.waiting, int)
+assert_type(stats.in_flight, int)
+assert_type(stats.granted, int)
+assert_type(stats.cancelled, int)
+assert_type(stats.waited_total, float)
+assert_type(stats.next_in, float)
+
+
+def block() -> int:
+    """A block gives nothing, and swallows no exception: this needs no other return."""
+    with limiter as entered:
+        assert_type(entered, None)
+        return 1
+
+
+async def async_block() -> int:
+    """The same with `async with`."""
+    async with limiter as entered:
+        assert_type(entered, None)
+        return 1
+
+
+as_block: AbstractContextManager[None] = limiter
+as_async_block: AbstractAsyncContextManager[None] = limiter
+
+# --- permits -------------------------------------------------------------------------
+
+
+def permit_in_a_thread(permit: Permit) -> float:
+    """Each face gives the permit."""
+    _ = assert_type(permit.wait(), Permit)
+    assert_type(permit.waited, float)
+    assert_type(permit.release(), None)
+    with permit as entered:
+        _ = assert_type(entered, Permit)
+        return entered.waited
+
+
+async def permit_in_a_task(permit: Permit) -> float:
+    """The same in a task."""
+    _ = assert_type(await permit, Permit)
+    _ = assert_type(await limiter.permit(timeout=1), Permit)
+    async with permit as entered:
+        _ = assert_type(entered, Permit)
+        return entered.waited
+
+
+def permit_if_any() -> str:
+    """What may be None has to be looked at."""
+    if permit := limiter.try_permit():
+        with permit:
+            return "done"
+    return "skipped"
+
+
+as_awaitable: Awaitable[Permit] = limiter.permit()
+
+# --- decorators keep colour and signature --------------------------------------------
+
+
+@limiter
+def plain(page: int, /, *sizes: int, order: str = "up", **more: bytes) -> list[str]:
+    """A function of all kinds of parameters."""
+    return [order] * (page + len(sizes) + len(more))
+
+
+assert_type(plain(1), list[str])
+assert_type(plain(1, 2, 3, order="down", more=b""), list[str])
+
+
+@limiter
+async def coroutine(page: int, *, order: str = "up") -> str:
+    """An async function."""
+    await asyncio.sleep(0)
+    return order * page
+
+
+async def await_it(client: Client) -> None:
+    """What was decorated may be awaited, and be made a task of."""
+    assert_type(await coroutine(1, order="down"), str)
+    assert_type(await client.async_method(page=1), str)
+    task: asyncio.Task[str] = asyncio.create_task(coroutine(1))
+    assert_type(await task, str)
+
+
+called: Coroutine[Any, Any, str] = coroutine(1)
+
+
+@limiter
+def iterator(pages: int) -> Iterator[str]:
+    """A generator function that shows an iterator."""
+    yield from map(str, range(pages))
+
+
+@limiter
+def generator(pages: int) -> Generator[str, bytes, float]:
+    """A generator function that can be sent to."""
+    sent = yield str(pages)
+    return float(len(sent))
+
+
+@limiter
+async def async_iterator(pages: int) -> AsyncIterator[str]:
+    """An async generator function that shows an iterator."""
+    yield await coroutine(pages)
+
+
+@limiter
+async def async_generator(pages: int) -> AsyncGenerator[str, bytes]:
+    """An async generator function that can be sent to."""
+    yield await coroutine(pages)
+
+
+assert_type(iterator(1), Iterator[str])
+assert_type(generator(1), Generator[str, bytes, float])
+assert_type(async_iterator(1), AsyncIterator[str])
+assert_type(async_generator(1), AsyncGenerator[str, bytes])
+
+
+@limiter
+def generic(item: T, *, times: int = 1) -> list[T]:
+    """A function of a type variable."""
+    return [item] * times
+
+
+assert_type(generic("a"), list[str])
+assert_type(generic(1.5, times=2), list[float])
+
+
+class Client:
+    """Methods of every kind."""
+
+    @limiter
+    def method(self, page: int) -> str:
+        """A method."""
+        return f"{self}{page}"
+
+    @limiter
+    async def async_method(self, page: int) -> str:
+        """An async method."""
+        return f"{self}{await coroutine(page)}"
+
+    @classmethod
+    @limiter
+    def class_method(cls, page: int) -> Client:
+        """A class method."""
+        return cls() if page else Client()
+
+    @staticmethod
+    @limiter
+    def static_method(page: int) -> str:
+        """A static method."""
+        return str(page)
+
+    @property
+    @limiter
+    def attribute(self) -> str:
+        """A property."""
+        return str(self)
+
+    @limiter
+    def pages(self) -> Iterator[str]:
+        """A generator method."""
+        yield str(self)
+
+
+client = Client()
+assert_type(client.method(1), str)
+assert_type(Client.method(client, 1), str)
+assert_type(client.class_method(1), Client)
+assert_type(Client.class_method(1), Client)
+assert_type(Client.static_method(1), str)
+assert_type(client.attribute, str)
+assert_type(client.pages(), Iterator[str])
+
+method: Callable[[int], str] = client.method
+decorated: Callable[[Fraction], str] = limiter(str)
+
+# --- errors --------------------------------------------------------------------------
+
+try:
+    block()
+except RateLimitExceeded as refused:
+    assert_type(refused.retry_after, float)
+except ConcutilError as error:
+    assert_type(error, ConcutilError)
+
+an_exception: Exception = RateLimitExceeded("too late", retry_after=1)
+
+# --- events --------------------------------------------------------------------------
+
+
+def hook(event: Event) -> None:
+    """Events are told apart by their class, and their fields are typed."""
+    assert_type(event.name, str)
+    assert_type(event.level, int)
+    assert_type(event.asdict(), dict[str, Any])
+    if isinstance(event, LimiterWaited):
+        assert_type(event.limiter, str | None)
+        assert_type(event.cost, float)
+        assert_type(event.waited, float)
+    elif isinstance(event, LimiterRefused):
+        assert_type(event.limiter, str | None)
+        assert_type(event.cost, float)
+        assert_type(event.retry_after, float)
+    elif isinstance(event, LoopBlocked):
+        assert_type(event.limiter, str | None)
+
+
+heard: list[Event] = []
+assert_type(subscribe(hook), Subscription)
+assert_type(subscribe(hook)(), None)
+with subscribe(heard.append) as subscription:
+    assert_type(subscription, Subscription)
+
+LimiterWaited(limiter="api", cost=1, waited=0.5)  # for tests of a hook
+LimiterRefused(limiter=None, cost=1.5, retry_after=2)
+LoopBlocked(limiter="api")
+
+# --- clocks --------------------------------------------------------------------------
+
+manual = ManualClock(start=5)
+assert_type(manual.now(), float)
+assert_type(manual.advance(1), None)
+assert_type(manual.advance(timedelta(hours=1)), None)
+assert_type(manual.call_at(3, manual.now), Callable[[], object])
+clock: Clock = manual
+RateLimiter("1/s", clock=manual)
+
+
+class Simulation:
+    """A clock of the user's own: nothing has to be inherited."""
+
+    def now(self) -> float:
+        """Return the time."""
+        return 0.0
+
+    def call_at(self, when: float, wake: Callable[[], object]) -> Callable[[], None]:
+        """Call *wake* at *when*."""
+        return lambda: heard.append(LoopBlocked(limiter=f"{self}{when}{wake}"))
+
+
+RateLimiter("1/s", clock=Simulation())
+
+# --- cancellation in tests -----------------------------------------------------------
+
+
+async def cancel() -> None:
+    """The arguments are those of the function."""
+    assert_type(await cancelled_at(1, coroutine, 5, order="down"), bool)
+    assert_type(await cancelled_at(1, limiter.permit), bool)
+
+
+# --- the package ---------------------------------------------------------------------
+
+assert_type(concutil.__version__, str)
+assert_type(concutil.RateLimiter("1/s"), RateLimiter)
+assert_type(concutil.events.subscribe(hook), Subscription)
+assert_type(concutil.testing.ManualClock(), ManualClock)

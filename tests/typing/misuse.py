@@ -1,0 +1,106 @@
+"""What type checkers must refuse: read by them, run by nobody.
+
+Each wrong line is ignored. Mypy and pyright both complain of an ignore that has nothing
+to ignore, so a wrong use that they let through fails as well.
+"""
+
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from concutil import Permit, Rate, RateLimiter, RateLimitExceeded
+from concutil.events import Event, LimiterWaited, subscribe
+from concutil.testing import ManualClock, cancelled_at
+
+limiter = RateLimiter("100/s")
+
+# --- rates and limiters --------------------------------------------------------------
+
+Rate("100")  # type: ignore[arg-type]  # a number, or Rate.parse
+Rate()  # type: ignore[call-arg]  # no rate without a limit
+Rate(100, 1, 5)  # type: ignore[call-arg]  # burst is keyword-only
+Rate(100).limit = 5  # type: ignore[misc]  # it is frozen
+Rate.parse(100)  # type: ignore[arg-type]  # a text
+RateLimiter(100)  # type: ignore[arg-type]  # say calls_per_second=100
+RateLimiter("100/s", max_concurrent=1.5)  # type: ignore[arg-type]  # whole places
+RateLimiter("100/s", slack=None)  # type: ignore[arg-type]  # 0 is strict
+RateLimiter("100/s", rate=5)  # type: ignore[call-arg]  # no such option
+RateLimiter("100/s", clock=object())  # type: ignore[arg-type]  # not a clock
+limiter.calls_per_second = 5  # type: ignore[attr-defined]  # made once for all
+
+
+class MyLimiter(RateLimiter):  # type: ignore[misc]  # it is final
+    """A limiter is used, not inherited."""
+
+
+# --- permits -------------------------------------------------------------------------
+
+_ = limiter.permit(1, 5)  # type: ignore[call-arg]  # timeout is keyword-only
+_ = limiter.permit(timeout="5")  # type: ignore[arg-type]  # seconds or a timedelta
+limiter.try_permit(timeout=1)  # type: ignore[call-arg]  # it never waits
+_ = Permit()  # type: ignore[call-arg]  # a limiter makes them
+
+with limiter.try_permit():  # type: ignore[union-attr]  # it may be None
+    pass
+
+
+async def in_a_task() -> None:
+    """Only a permit can be awaited."""
+    await limiter  # type: ignore[misc]  # async with limiter, or await limiter.permit()
+
+
+# --- what is decorated ---------------------------------------------------------------
+
+
+@limiter
+def plain(page: int, *, order: str = "up") -> str:
+    """A function."""
+    return order * page
+
+
+@limiter
+async def coroutine(page: int) -> str:
+    """An async function."""
+    return await coroutine(page)
+
+
+plain("1")  # type: ignore[arg-type]  # an int
+plain(1, "down")  # type: ignore[call-arg]  # that is keyword-only
+plain(1, sort="down")  # type: ignore[call-arg]  # no such parameter
+limiter(5)  # type: ignore[arg-type]  # not a function
+number: int = plain(1)  # type: ignore[assignment]  # a str
+text: str = coroutine(1)  # type: ignore[assignment]  # not awaited
+wrong: Callable[[str], str] = plain  # type: ignore[assignment]  # takes an int
+
+# --- errors, events, clocks ----------------------------------------------------------
+
+RateLimitExceeded("too late")  # type: ignore[call-arg]  # retry_after is missing
+RateLimitExceeded("too late", 1)  # type: ignore[call-arg]  # that is keyword-only
+
+
+def narrow(event: LimiterWaited) -> None:
+    """A hook has to take every event."""
+    event.waited = 5  # type: ignore[misc]  # it is frozen
+    event.retry_after  # type: ignore[attr-defined]  # another event's  # noqa: B018
+
+
+def hook(event: Event) -> None:
+    """Take any event."""
+
+
+subscribe(narrow)  # type: ignore[arg-type]  # it takes one kind only
+subscribe(hook())  # type: ignore[call-arg,func-returns-value,arg-type]  # it is called
+LimiterWaited("api", 1, 0.5)  # type: ignore[call-arg]  # fields by name
+LimiterWaited(limiter="api", cost=1)  # type: ignore[call-arg]  # one is missing
+ManualClock("noon")  # type: ignore[arg-type]  # seconds are numbers
+ManualClock().advance("1s")  # type: ignore[arg-type]  # seconds or a timedelta
+
+
+async def cancel() -> None:
+    """The function comes with its own arguments."""
+    await cancelled_at(1, coroutine, "5")  # type: ignore[arg-type]  # an int
+    await cancelled_at(1, coroutine)  # type: ignore[call-arg]  # page is missing
+    await cancelled_at(coroutine, 1)  # type: ignore[arg-type]  # n comes first
+    await cancelled_at(1, plain, 1)  # type: ignore[arg-type]  # not an async function
