@@ -14,6 +14,7 @@ from math import inf
 from typing import NoReturn, TypeVar, final
 
 from .._core.admission import GONE, QUEUED, Admission, Ticket
+from .._core.buckets import ROUNDING_S
 from .._core.cost import shown_cost
 from .._errors import RateLimitExceeded
 from .._runtime.clock import Clock, reader
@@ -132,7 +133,7 @@ class Gate:
         try:
             self.apply(lambda core, now: core.enter(ticket, now), ticket)
             while ticket.state is QUEUED:
-                if self.now() >= ticket.until:
+                if self.now() >= ticket.until - ROUNDING_S:
                     self.apply(lambda core, now: core.expire(ticket, now), ticket)
                     break
                 until = min(ticket.alarm, ticket.until)

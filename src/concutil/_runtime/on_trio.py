@@ -39,7 +39,8 @@ class TrioWaiter:
         if until == inf:
             await lowlevel.wait_task_rescheduled(self._abort)
             return
-        deadline = trio.current_time() + until - clock.monotonic()
+        # In this order: a difference of near times is exact, a sum of far ones is not.
+        deadline = trio.current_time() + (until - clock.monotonic())
         with trio.CancelScope(deadline=deadline):
             await lowlevel.wait_task_rescheduled(self._abort)
 
