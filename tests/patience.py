@@ -15,7 +15,7 @@ def eventually(fact: Callable[[], bool]) -> None:
     end = time.monotonic() + LONG_S
     while not fact():
         assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.0005)
+        time.sleep(0.0005)  # noqa: HC14 - what it waits for tells nobody
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def threads(*targets: Callable[[], object]) -> Iterator[list[threading.Thread]]:
         def call() -> None:
             try:
                 target()
-            except BaseException as error:  # noqa: BLE001  # raised again below
+            except BaseException as error:  # noqa: ASYNC103, BLE001 - raised below
                 errors.append(error)
 
         return call

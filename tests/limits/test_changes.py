@@ -6,7 +6,6 @@ from typing import Any
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked
 
 from concutil import Rate, RateLimiter
 from concutil.testing import ManualClock
@@ -55,11 +54,11 @@ async def test_whoever_waits_is_paused(clock: ManualClock) -> None:
     async with anyio.create_task_group() as group:
         for _ in range(3):
             group.start_soon(enter)
-        await wait_all_tasks_blocked()
+        await anyio.wait_all_tasks_blocked()
         limiter.pause(10)
         for _ in range(12):
             clock.advance(1)
-            await wait_all_tasks_blocked()
+            await anyio.wait_all_tasks_blocked()
 
     assert entered == [100, 110, 111]
 
@@ -75,11 +74,11 @@ async def test_whoever_waits_is_timed_anew(clock: ManualClock) -> None:
     async with anyio.create_task_group() as group:
         for _ in range(3):
             group.start_soon(enter)
-        await wait_all_tasks_blocked()
+        await anyio.wait_all_tasks_blocked()
         limiter.update("1/s")
         for _ in range(2):
             clock.advance(1)
-            await wait_all_tasks_blocked()
+            await anyio.wait_all_tasks_blocked()
 
     assert entered == [100, 101, 102]
 
@@ -91,13 +90,13 @@ async def test_more_places_let_more_in() -> None:
         permits = [limiter.permit() for _ in range(3)]
         for permit in permits:
             group.start_soon(permit.__aenter__)
-        await wait_all_tasks_blocked()
+        await anyio.wait_all_tasks_blocked()
         limiter.update(max_concurrent=3)
-        await wait_all_tasks_blocked()
+        await anyio.wait_all_tasks_blocked()
         assert (limiter.stats().in_flight, limiter.stats().waiting) == (3, 1)
 
         limiter.update(max_concurrent=None)
-        await wait_all_tasks_blocked()
+        await anyio.wait_all_tasks_blocked()
         assert (limiter.stats().in_flight, limiter.stats().waiting) == (4, 0)
         limiter.update(max_concurrent=1)
         for permit in permits:
@@ -137,15 +136,17 @@ async def test_a_cost_that_became_impossible_is_told(clock: ManualClock) -> None
     async with anyio.create_task_group() as group:
         for cost in (4, 1):
             group.start_soon(wait, cost)
-            await wait_all_tasks_blocked()
+            await anyio.wait_all_tasks_blocked()
         limiter.update("1/s burst 2")
         for _ in range(4):
-            await wait_all_tasks_blocked()
+            await anyio.wait_all_tasks_blocked()
             clock.advance(1)
 
     assert told == [
-        "the limiter was changed, and no wait admits a cost of 4 now: give its rates a"
-        " greater burst=",
+        (
+            "the limiter was changed, and no wait admits a cost of 4 now: give its"
+            " rates a greater burst="
+        ),
         1,
     ]
 

@@ -103,7 +103,7 @@ def test_a_cost_that_no_wait_admits_is_refused() -> None:
 def test_timeouts_are_checked() -> None:
     """A timeout is a number of seconds, a timedelta or None."""
     with pytest.raises(TypeError, match="timeout must be a finite number of seconds"):
-        RateLimiter("1/s").permit(timeout="soon")  # type: ignore[arg-type]
+        RateLimiter("1/s").permit(timeout="soon")  # type: ignore[arg-type]  # on purpose
 
 
 def test_stats_are_counts_as_of_now() -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked
-from anyio.lowlevel import checkpoint
 
 from concutil import RateLimiter, RateLimitExceeded
 from concutil.testing import ManualClock
@@ -21,12 +19,12 @@ async def test_places_are_handed_on_in_order() -> None:
         async with limiter:
             order.append(number)
             inside.append(limiter.stats().in_flight)
-            await checkpoint()
+            await anyio.lowlevel.checkpoint()
 
     async with anyio.create_task_group() as group:
         for number in range(6):
             group.start_soon(enter, number)
-            await wait_all_tasks_blocked()
+            await anyio.wait_all_tasks_blocked()
 
     assert order == list(range(6))
     assert max(inside) <= 2
@@ -46,7 +44,7 @@ async def test_a_manual_clock_lets_tasks_go_on() -> None:
         for _ in range(3):
             group.start_soon(enter)
         for _ in range(3):
-            await wait_all_tasks_blocked()
+            await anyio.wait_all_tasks_blocked()
             clock.advance(3600)
 
     assert entered == [0, 3600, 7200]
@@ -88,7 +86,7 @@ async def test_timeouts() -> None:
 
     async with placed, anyio.create_task_group() as group:
         group.start_soon(enter)
-        await wait_all_tasks_blocked()
+        await anyio.wait_all_tasks_blocked()
         clock.advance(5)
     assert errors == [(5, 0)]
     assert (placed.stats().waiting, placed.stats().in_flight) == (0, 0)
@@ -108,11 +106,11 @@ async def test_a_cancelled_waiter_leaves_no_hole() -> None:
     async with limiter, anyio.create_task_group() as group:
         for scope in scopes:
             group.start_soon(enter, scope)
-            await wait_all_tasks_blocked()
+            await anyio.wait_all_tasks_blocked()
         scopes[0].cancel()
         scopes[2].cancel()
         for _ in range(2):
-            await wait_all_tasks_blocked()
+            await anyio.wait_all_tasks_blocked()
             clock.advance(1)
 
     assert entered == [1, 2]
@@ -144,11 +142,11 @@ async def test_free_permits_let_other_tasks_run() -> None:
         nonlocal turns
         while True:
             turns += 1
-            await checkpoint()
+            await anyio.lowlevel.checkpoint()
 
     async with anyio.create_task_group() as group:
         group.start_soon(other)
-        with anyio.fail_after(10):
+        with anyio.fail_after(10):  # noqa: ASYNC912 - the subject
             while turns < 10:
                 entries += 1
                 async with limiter:
@@ -164,7 +162,7 @@ async def test_a_limiter_with_its_own_clock_always_yields() -> None:
     done = anyio.Event()
 
     async def other() -> None:
-        await checkpoint()
+        await anyio.lowlevel.checkpoint()
         done.set()
 
     async with anyio.create_task_group() as group:

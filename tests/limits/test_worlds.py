@@ -6,9 +6,9 @@ import asyncio
 import threading
 from collections import Counter
 
+import anyio.lowlevel
 import pytest
 import trio
-import trio.lowlevel
 
 from admission_model import excess
 from concutil import Rate, RateLimiter
@@ -44,11 +44,7 @@ def client(world: str, limiter: RateLimiter, inside: Inside, times: int) -> None
         for _ in range(times // 2):
             async with limiter:
                 inside.note(1, world)
-                await (
-                    asyncio.sleep(0)
-                    if world == "asyncio"
-                    else trio.lowlevel.checkpoint()
-                )
+                await anyio.lowlevel.checkpoint()
                 inside.note(-1)
 
     async def on_asyncio() -> None:
@@ -126,7 +122,7 @@ def test_the_queue_is_one_across_worlds() -> None:
     for started, name in enumerate(names, 1):
         workers.append(threading.Thread(target=kinds[name]))
         workers[-1].start()
-        eventually(lambda: limiter.stats().waiting == started)  # noqa: B023
+        eventually(lambda n=started: limiter.stats().waiting == n)
     limiter.__exit__(None, None, None)
     for worker in workers:
         worker.join(10)
@@ -148,7 +144,7 @@ def test_one_manual_clock_moves_all_worlds() -> None:
                 )
             )
             clock.advance(60)
-            eventually(lambda: limiter.stats().granted == granted)  # noqa: B023
+            eventually(lambda n=granted: limiter.stats().granted == n)
 
     assert inside.entries.total() == 10
 

@@ -48,7 +48,9 @@ def test_a_wait_is_told(seen: list[events.Event]) -> None:
     assert seen == []
 
     wait_once(limiter, clock)
-    assert seen == [events.LimiterWaited(limiter="api", cost={"calls": 1.0}, waited=5.0)]
+    assert seen == [
+        events.LimiterWaited(limiter="api", cost={"calls": 1.0}, waited=5.0)
+    ]
 
 
 def test_a_refusal_is_told(seen: list[events.Event]) -> None:
@@ -58,7 +60,9 @@ def test_a_refusal_is_told(seen: list[events.Event]) -> None:
     with pytest.raises(RateLimitExceeded):
         limiter.permit(timeout=1).wait()
 
-    assert seen == [events.LimiterRefused(limiter=None, cost={"calls": 1.0}, retry_after=60.0)]
+    assert seen == [
+        events.LimiterRefused(limiter=None, cost={"calls": 1.0}, retry_after=60.0)
+    ]
 
 
 def test_a_pause_is_told(seen: list[events.Event]) -> None:

@@ -154,7 +154,9 @@ class Permit:
     ) -> None:
         self._release(wait=kind is not GeneratorExit)
 
-    def __del__(self) -> None:
+    # A place that nobody can release any more would be lost for good. It never blocks,
+    # so the collector may run it anywhere.
+    def __del__(self) -> None:  # noqa: HC11 - there is no block that ends
         ticket = getattr(self, "_ticket", None)  # it may be interrupted as it is made
         if ticket is not None and ticket.state is GRANTED and self._gate.bounded:
             told = f"{self!r} was dropped while it held a place, which is free again"

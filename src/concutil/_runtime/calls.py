@@ -100,12 +100,14 @@ def _generator(
 def _async_generator(
     fn: Callable[..., AsyncGenerator[Any, Any]], guard: Callable[..., Guard]
 ) -> Callable[..., Any]:
-    async def iterate(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+    async def iterate(  # noqa: ASYNC900 - as what it stands for
+        *args: Any, **kwargs: Any
+    ) -> AsyncGenerator[Any, Any]:
         async with guard(*args, **kwargs):
             inner = fn(*args, **kwargs)
             try:
                 step = inner.asend(None)
-                while True:
+                while True:  # noqa: ASYNC913 - the inner one decides
                     try:
                         item = await step
                     except StopAsyncIteration:
@@ -114,7 +116,7 @@ def _async_generator(
                         sent = yield item  # noqa: ASYNC119  # as documented
                     except GeneratorExit:
                         raise  # the inner one is closed below
-                    except BaseException as error:  # noqa: BLE001  # passed in
+                    except BaseException as error:  # noqa: ASYNC103, BLE001, HC10 - goes in
                         step = inner.athrow(error)
                     else:
                         step = inner.asend(sent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic  # noqa: HC6 - this is the copy that is replaced
 from typing import Protocol, cast
 
 from .._core.options import shown

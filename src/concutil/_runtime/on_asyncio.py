@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import _get_running_loop
 from collections.abc import Awaitable
 from math import inf
 from typing import cast, final
@@ -26,7 +25,7 @@ class AsyncioWaiter:
         """End the parking; False if the loop is closed."""
         # Compare loops, not thread ids: a closed loop's thread lives on, and ids are
         # used again.
-        if _get_running_loop() is self._loop:
+        if waiters.running_loop() is self._loop:
             self._come_back()
             return True
         try:
@@ -93,5 +92,6 @@ def world_of(loop: asyncio.AbstractEventLoop) -> AsyncioWorld:
     return cast("AsyncioWorld", world)
 
 
-waiters.running_loop = _get_running_loop
+# The public function raises where there is no loop, which is no error here.
+waiters.running_loop = asyncio._get_running_loop  # noqa: SLF001 - as uvloop does
 waiters.current_task = asyncio.current_task

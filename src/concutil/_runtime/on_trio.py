@@ -7,7 +7,6 @@ from math import inf
 from typing import Any, final
 
 import trio
-from trio import lowlevel
 
 from . import clock
 
@@ -18,13 +17,16 @@ class TrioWaiter:
 
     __slots__ = ("_task", "_token")
 
-    def __init__(self, token: lowlevel.TrioToken) -> None:
+    def __init__(self, token: trio.lowlevel.TrioToken) -> None:
         self._token = token
-        self._task: lowlevel.Task | None = None
+        self._task: trio.lowlevel.Task | None = None
 
     def wake(self) -> bool:
         """End the parking; False if the trio run is over."""
-        if lowlevel.in_trio_run() and lowlevel.current_trio_token() is self._token:
+        if (
+            trio.lowlevel.in_trio_run()
+            and trio.lowlevel.current_trio_token() is self._token
+        ):
             self._come_back()
             return True
         try:
@@ -35,14 +37,14 @@ class TrioWaiter:
 
     async def park(self, until: float) -> None:
         """Suspend this task until it is woken or *until*."""
-        self._task = lowlevel.current_task()
+        self._task = trio.lowlevel.current_task()
         if until == inf:
-            await lowlevel.wait_task_rescheduled(self._abort)
+            await trio.lowlevel.wait_task_rescheduled(self._abort)
             return
         # In this order: a difference of near times is exact, a sum of far ones is not.
         deadline = trio.current_time() + (until - clock.monotonic())
         with trio.CancelScope(deadline=deadline):
-            await lowlevel.wait_task_rescheduled(self._abort)
+            await trio.lowlevel.wait_task_rescheduled(self._abort)
 
     def close(self) -> None:
         """The scope of `park` has let go of its deadline already."""
@@ -50,11 +52,11 @@ class TrioWaiter:
     def _come_back(self) -> None:
         task, self._task = self._task, None
         if task is not None:
-            lowlevel.reschedule(task)
+            trio.lowlevel.reschedule(task)
 
-    def _abort(self, _raise_cancel: Callable[[], Any]) -> lowlevel.Abort:
+    def _abort(self, _raise_cancel: Callable[[], Any]) -> trio.lowlevel.Abort:
         self._task = None
-        return lowlevel.Abort.SUCCEEDED
+        return trio.lowlevel.Abort.SUCCEEDED
 
 
 @final
@@ -64,7 +66,7 @@ class TrioWorld:
     __slots__ = ("line",)
 
     def __init__(self) -> None:
-        self.line = lowlevel.current_trio_token()
+        self.line = trio.lowlevel.current_trio_token()
 
     def waiter(self) -> TrioWaiter:
         """Return a waiter for the task that runs now."""
@@ -76,4 +78,4 @@ class TrioWorld:
 
     async def checkpoint(self) -> None:
         """Let other tasks run, and be cancelled, as every trio operation does."""
-        await lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint()
