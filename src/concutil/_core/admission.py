@@ -128,6 +128,39 @@ class Admission:
         child.pause_until(self._hold)
         return child
 
+    def resume(
+        self, numbers: Iterable[float], counts: tuple[float, ...], last: float
+    ) -> None:
+        """Go on, if new, from what `numbers` and `counts` have told, at *last*."""
+        for bucket, number in zip(self._buckets, numbers, strict=True):
+            bucket.resume(number)
+        granted, cancelled, self.waited_total = counts
+        self.booked, self.cancelled = int(granted), int(cancelled)
+        self.left = self.booked if self.counted else 0
+        self._last = last
+        self._ready = self._opens(ONE)
+
+    def numbers(self, now: float) -> list[float] | None:
+        """Return a number for each rate that tells all, if that is possible."""
+        numbers = [bucket.number() for bucket in self._buckets]
+        known = [number for number in numbers if number is not None]
+        paused = self._hold > now
+        return None if paused or len(known) < len(numbers) else known
+
+    @property
+    def counts(self) -> tuple[float, ...]:
+        """How many were granted and cancelled, and how long all waited."""
+        return self.booked, self.cancelled, self.waited_total
+
+    def free_at(self) -> float:
+        """Return from when on it equals a new one, if nobody comes or is inside."""
+        return max([self._hold, *[bucket.free_at() for bucket in self._buckets]])
+
+    @property
+    def last(self) -> float:
+        """The latest time that it knows of."""
+        return self._last
+
     @property
     def rates(self) -> tuple[Rate, ...]:
         """The rates that are kept."""

@@ -60,6 +60,18 @@ class Bucket(Protocol):
         """Return how much more was granted than *now* makes up for."""
         ...
 
+    def free_at(self) -> float:
+        """Return from when on it equals a new one, if nothing more is granted."""
+        ...
+
+    def number(self) -> float | None:
+        """Return what it has granted as a number; None if that isn't enough to tell."""
+        ...
+
+    def resume(self, number: float) -> None:
+        """Go on from what `number` has told; marks of before mean nothing here."""
+        ...
+
 
 def bucket_of(rate: Rate, slack: float) -> Bucket:
     """Return the bucket of *rate*, which has granted nothing."""
@@ -78,13 +90,13 @@ class Gcra:
     Source: ITU-T I.371, virtual scheduling; the slack after go.uber.org/ratelimit.
     """
 
-    __slots__ = ("_credit", "_interval", "_lead", "_slack", "_spent", "_tat", "rate")
+    __slots__ = ("_credit", "_interval", "_lead", "_slack", "_spent", "rate", "tat")
 
     slip = ROUNDING_S
 
     def __init__(self, rate: Rate, slack: float) -> None:
         self._slack = slack
-        self._tat = -inf
+        self.tat = -inf
         self._spent = 0.0  # the sum of all grants: see give_back
         self._set(rate)
 
@@ -96,20 +108,20 @@ class Gcra:
 
     def due(self, amount: float) -> float:
         """Return when *amount* may be granted, if nothing else is before."""
-        return self._tat + amount * self._interval - self._credit
+        return self.tat + amount * self._interval - self._credit
 
     def due_behind(self, queued: float, amount: float, now: float) -> float:
         """Return when *amount* may be granted after *queued*, from *now* on."""
-        start = max(self._tat, now - self._slack)
+        start = max(self.tat, now - self._slack)
         return start + (queued + amount) * self._interval - self._credit
 
     def take(self, amount: float, now: float) -> float:
         """Grant *amount* at *now*, due or not, and return when 1 will be granted."""
-        tat = self._tat
+        tat = self.tat
         floor = now - self._slack
         if tat < floor:  # noqa: PLR1730  # max() costs a third of all this
             tat = floor
-        self._tat = tat = tat + amount * self._interval
+        self.tat = tat = tat + amount * self._interval
         self._spent += amount
         return tat - self._lead
 
@@ -121,9 +133,9 @@ class Gcra:
         """Undo *amount* of the grant after which the sum was *mark*."""
         # Where the point in time would stand had nothing been granted since *mark*;
         # idle time that later grants skipped is in it, and counts as used.
-        then = self._tat - (self._spent - mark) * self._interval
+        then = self.tat - (self._spent - mark) * self._interval
         unused = then - (last - self._slack)
-        self._tat -= max(0.0, min(amount * self._interval, unused))
+        self.tat -= max(0.0, min(amount * self._interval, unused))
         # Later marks count from the sum as it was: only the latest may shrink it.
         # Otherwise it stays too high, and less is given back.
         if self._spent == mark:  # exact: no arithmetic in between
@@ -140,12 +152,24 @@ class Gcra:
             return window
         self._set(rate)
         if debt > 0:
-            self._tat = now + debt * self._interval
+            self.tat = now + debt * self._interval
         return self
 
     def debt(self, now: float) -> float:
         """Return how much more was granted than *now* makes up for."""
-        return max(0.0, (self._tat - now) / self._interval)
+        return max(0.0, (self.tat - now) / self._interval)
+
+    def free_at(self) -> float:
+        """Return from when on it equals a new one, if nothing more is granted."""
+        return self.tat + self._slack
+
+    def number(self) -> float:
+        """Return the point in time."""
+        return self.tat
+
+    def resume(self, number: float) -> None:
+        """Go on from the point in time *number*."""
+        self.tat = number
 
 
 @final
@@ -219,6 +243,18 @@ class Window:
         """Return how much more was granted than *now* makes up for."""
         self._forget(now)
         return self._total
+
+    def free_at(self) -> float:
+        """Return from when on it equals a new one, if nothing more is granted."""
+        last = next((it for it in reversed(self._entries) if it.amount > 0), None)
+        return -inf if last is None else last.time + self.rate.per
+
+    def number(self) -> float | None:
+        """Return that nothing was granted, or None."""
+        return None if self._entries else -inf
+
+    def resume(self, number: float) -> None:
+        """Go on with nothing granted, which is all that *number* can tell."""
 
     def _forget(self, now: float) -> None:
         entries, oldest = self._entries, now - self.rate.per

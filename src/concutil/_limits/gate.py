@@ -11,30 +11,56 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from math import inf
-from typing import NoReturn, TypeVar, final
+from typing import Final, NoReturn, TypeVar, final
 
 from .._core.admission import GONE, QUEUED, Admission, Ticket
 from .._core.buckets import ROUNDING_S
 from .._core.cost import shown_cost
+from .._core.options import shown
 from .._errors import RateLimitExceeded
 from .._runtime.clock import Clock, reader
 from .._runtime.events import LimiterRefused, LimiterWaited, LoopBlocked, emit
-from .._runtime.fork import renew_in_children
 from .._runtime.on_threads import THREADS
 from .._runtime.waiters import YIELD_EVERY_S, World, park, run, runs_a_loop
 
 T = TypeVar("T")
 Change = Callable[[Admission, float], None]  # the float is the time
+NO_KEY: Final = object()
+
+
+@final
+class Setting:
+    """What all gates of one limiter share: its name, its clock, what it has told."""
+
+    __slots__ = ("clock", "name", "now", "told_of_loop", "yield_every")
+
+    def __init__(self, name: str | None, clock: Clock | None) -> None:
+        self.name = name
+        self.clock = clock
+        self.now = reader(clock)
+        # How long a task may go on without yielding; a clock of the user's own can't
+        # tell, so there the loop's world decides.
+        self.yield_every = YIELD_EVERY_S if clock is None else -inf
+        self.told_of_loop = False  # that it is blocked
+
+    def __str__(self) -> str:
+        return "the limiter" if self.name is None else f"limiter {self.name!r}"
 
 
 @final
 class Gate:
-    """Lets tickets in as its admission grants them, first come, first served."""
+    """Lets tickets in as its admission grants them, first come, first served.
+
+    Args:
+        admission: What decides.
+        setting: What is shared with other gates of the same limiter.
+        key: Whose it is, if the limiter has one for each key.
+    """
 
     __slots__ = (
         "__weakref__",
-        "_clock",
-        "_told_of_loop",
+        "_key",
+        "_setting",
         "admission",
         "bounded",
         "inbox",
@@ -45,27 +71,28 @@ class Gate:
     )
 
     def __init__(
-        self, admission: Admission, *, name: str | None, clock: Clock | None
+        self, admission: Admission, setting: Setting, key: object = NO_KEY
     ) -> None:
-        self.name = name
-        self.now = reader(clock)
+        self._setting = setting
+        self._key = key
+        self.name = setting.name
+        self.now = setting.now
+        self.yield_every = setting.yield_every
         self.bounded = admission.counted  # else nobody has a place to give back
-        # How long a task may go on without yielding; a clock of the user's own can't
-        # tell, so there the loop's world decides.
-        self.yield_every = YIELD_EVERY_S if clock is None else -inf
-        self._clock = clock
         self.admission = admission
         self.lock = threading.Lock()  # guards the admission and all tickets
         # Not empty only while somebody is about to take the lock, or holds it.
         self.inbox: deque[Change] = deque()
-        self._told_of_loop = False
-        renew_in_children(self)
 
     def after_fork(self) -> None:
         """Go on in a forked child: nobody waits, nobody is inside."""
+        self.renew(self.admission.in_child())
+
+    def renew(self, admission: Admission) -> None:
+        """Go on in a forked child with *admission*."""
         self.lock = threading.Lock()
         self.inbox = deque()
-        self.admission = self.admission.in_child()
+        self.admission = admission
 
     def try_enter(self) -> bool:
         """Let a block in, if that needs no waiting."""
@@ -104,8 +131,8 @@ class Gate:
         """Block this thread until *ticket* is granted."""
         if self.try_book(ticket):
             return
-        if not self._told_of_loop and runs_a_loop():
-            self._told_of_loop = True
+        if not self._setting.told_of_loop and runs_a_loop():
+            self._setting.told_of_loop = True
             emit(LoopBlocked(limiter=self.name))
         run(self.admit(THREADS, ticket))
 
@@ -137,7 +164,7 @@ class Gate:
                     self.apply(lambda core, now: core.expire(ticket, now), ticket)
                     break
                 until = min(ticket.alarm, ticket.until)
-                await park(world, waiter, until, clock=self._clock)
+                await park(world, waiter, until, clock=self._setting.clock)
                 self.apply(lambda core, _: core.awake(ticket), ticket)
         finally:
             waiter.close()
@@ -220,7 +247,8 @@ class Gate:
             woken.popleft()
 
     def __str__(self) -> str:
-        return "the limiter" if self.name is None else f"limiter {self.name!r}"
+        key = "" if self._key is NO_KEY else f" for {shown(self._key)}"
+        return f"{self._setting}{key}"
 
 
 def _undoing(ticket: Ticket) -> Change:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 from math import inf
 from types import EllipsisType, TracebackType
-from typing import ParamSpec, TypeVar, final
+from typing import final
 
 from .._core import options
 from .._core.admission import Admission, Ticket
-from .._core.cost import cost_of
+from .._core.cost import Cost
 from .._core.rates import Rate
 from .._core.record import Record
 from .._runtime import waiters
-from .._runtime.calls import guarded
 from .._runtime.clock import Clock, check_clock
-from .._runtime.events import LimiterPaused, emit
-from .gate import Gate
-from .permit import Permit
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from .._runtime.fork import renew_in_children
+from .face import Face
+from .gate import Gate, Setting
 
 
 @final
@@ -59,7 +55,7 @@ class LimiterStats(Record):
 
 
 @final
-class RateLimiter:
+class RateLimiter(Face):
     """Let through so many calls per second, and so many at once.
 
     Enter it with `with` or `async with`, or decorate a function with it. All limits
@@ -118,21 +114,18 @@ class RateLimiter:
         name: str | None = None,
         clock: Clock | None = None,
     ) -> None:
-        known = _all_rates(rates, calls_per_second, burst)
-        limit = max_concurrent
-        if limit is not None:
-            limit = options.count("max_concurrent", limit)
-        elif not known:
-            raise ValueError(
-                "a limiter needs a limit: a rate such as '100/s', calls_per_second=,"
-                " or max_concurrent="
-            )
+        known, limit = limits_of(
+            rates,
+            calls_per_second=calls_per_second,
+            burst=burst,
+            max_concurrent=max_concurrent,
+        )
         seconds = options.duration_or_zero("slack", slack)
         self._gate = Gate(
             Admission.of(known, limit, seconds),
-            name=options.label("name", name),
-            clock=check_clock(clock),
+            Setting(options.label("name", name), check_clock(clock)),
         )
+        renew_in_children(self._gate)
 
     def __enter__(self) -> None:
         gate = self._gate
@@ -185,122 +178,6 @@ class RateLimiter:
         if gate.bounded:
             gate.leave(kind)
 
-    def permit(
-        self,
-        cost: float | Mapping[str, float] = 1,
-        *,
-        timeout: float | timedelta | None = None,
-    ) -> Permit:
-        """Return a permit for *cost*, to be taken by `with`, `await` or `.wait()`.
-
-        Args:
-            cost: A number of calls, or amounts by unit such as `{"tokens": 1200}`;
-                calls are 1 unless given. May be fractional.
-            timeout: Seconds that it may wait, from this call on; None is for ever, 0
-                or less not at all. If the rates alone make it longer, it is refused
-                at once.
-
-        Raises:
-            TypeError: If an argument is of the wrong kind.
-            ValueError: If *cost* is not above 0, has a unit that no rate counts, or
-                is above the burst of a rate, so that no wait could ever admit it.
-
-        Threads:
-            Safe from any thread, with or without a running event loop.
-
-        .. versionadded:: 0.1
-        """
-        return self._permit(cost, _patience(timeout))
-
-    def try_permit(self, cost: float | Mapping[str, float] = 1) -> Permit | None:
-        """Return a permit for *cost* that is taken already, or None.
-
-        It never waits and never overtakes: it is None while anybody waits.
-
-        Args:
-            cost: A number of calls, or amounts by unit, as for `permit`.
-
-        Raises:
-            TypeError: If *cost* is of the wrong kind.
-            ValueError: If no wait could ever admit *cost*, as for `permit`.
-
-        Threads:
-            Safe from any thread, with or without a running event loop.
-
-        .. versionadded:: 0.1
-        """
-        ticket = Ticket(cost_of(cost, self._gate.admission.rates), kept=True)
-        return Permit(self._gate, ticket) if self._gate.try_book(ticket) else None
-
-    def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]:
-        """Return *fn* with every call inside of this limiter.
-
-        Args:
-            fn: A function, async function, generator or async generator function, or
-                method. A generator holds its place from its first item until it
-                ends, is closed or is dropped.
-
-        Raises:
-            TypeError: If *fn* can't be called.
-
-        .. versionadded:: 0.1
-        """
-        return guarded(fn, lambda *_args, **_kwargs: self)
-
-    def by(
-        self,
-        cost: float
-        | Mapping[str, float]
-        | Callable[P, float | Mapping[str, float]] = 1,
-        *,
-        timeout: float | timedelta | None = None,
-    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-        """Decorate a function with this limiter, its cost and its patience.
-
-        Args:
-            cost: As for `permit`, or a function that is called with the arguments of
-                each call and returns that.
-            timeout: Seconds that each call may wait, as for `permit`.
-
-        Raises:
-            TypeError: If an argument is of the wrong kind.
-            ValueError: If no wait could ever admit *cost*.
-
-        .. versionadded:: 0.1
-        """
-        patience = _patience(timeout)
-        if callable(cost):
-            cost_of_call = cost
-            return lambda fn: guarded(
-                fn, lambda *a, **k: self._permit(cost_of_call(*a, **k), patience)
-            )
-        cost_of(cost, self._gate.admission.rates)  # what is wrong is told now
-        return lambda fn: guarded(fn, lambda *_a, **_k: self._permit(cost, patience))
-
-    def pause(self, seconds: float | timedelta) -> None:
-        """Let nobody start for so long: what a server asks by `Retry-After`.
-
-        Several pauses are one until the latest of their ends. Whoever is inside stays.
-
-        Args:
-            seconds: How long from now on; 0 or less is no pause.
-
-        Raises:
-            TypeError: If *seconds* is of the wrong kind.
-            ValueError: If it is not finite.
-
-        Threads:
-            From any thread, with or without a running event loop. It doesn't wait.
-
-        .. versionadded:: 0.1
-        """
-        gate = self._gate
-        length = options.patience("seconds", seconds)
-        if length > 0:
-            until = gate.now() + length
-            gate.apply(lambda core, _: core.pause_until(until))
-            emit(LimiterPaused(limiter=gate.name, seconds=length))
-
     def update(
         self,
         *rates: Rate | str,
@@ -330,7 +207,7 @@ class RateLimiter:
         """
         if not rates and max_concurrent is ...:
             raise TypeError("update() needs rates, max_concurrent=, or both")
-        known = _all_rates(rates, None, 1)
+        known = _rates_of(rates, None, 1)
         limit: float = inf
         if max_concurrent is not None and max_concurrent is not ...:
             limit = options.count("max_concurrent", max_concurrent)
@@ -356,17 +233,14 @@ class RateLimiter:
 
         .. versionadded:: 0.1
         """
-        return self._gate.read(_stats)
+        return self._gate.read(stats_of)
 
     def __repr__(self) -> str:
-        admission, stats = self._gate.admission, self.stats()
-        limits = [str(rate) for rate in admission.rates]
-        state = f"{stats.waiting} waiting"
-        if self._gate.bounded:
-            limits.append(f"{admission.limit} at once")
-            state += f", {stats.in_flight} inside"
-        name = "" if self._gate.name is None else f"{self._gate.name!r} "
-        return f"<RateLimiter {name}{', '.join(limits)}: {state}>"
+        gate, stats = self._gate, self.stats()
+        limit = gate.admission.limit if gate.bounded else None
+        name = "" if gate.name is None else f"{gate.name!r} "
+        limits = shown_limits(gate.admission.rates, limit)
+        return f"<RateLimiter {name}{limits}: {shown_state(stats, limit)}>"
 
     def __reduce__(self) -> str:
         raise TypeError(
@@ -374,18 +248,49 @@ class RateLimiter:
             " limit; make one in each process and share out the rate"
         )
 
-    def _permit(self, cost: float | Mapping[str, float], patience: float) -> Permit:
-        gate = self._gate
-        until = inf if patience == inf else gate.now() + patience
-        amounts = cost_of(cost, gate.admission.rates)
-        return Permit(gate, Ticket(amounts, until, kept=True))
+    @property
+    def _rates(self) -> tuple[Rate, ...]:
+        return self._gate.admission.rates
+
+    def _gate_for(self, cost: Cost) -> Gate:  # noqa: ARG002  # there is only one
+        return self._gate
+
+    def _gate_if_room(self) -> Gate:
+        return self._gate
 
 
-def _patience(timeout: float | timedelta | None) -> float:
-    return inf if timeout is None else options.patience("timeout", timeout)
+def limits_of(
+    rates: tuple[Rate | str, ...],
+    *,
+    calls_per_second: float | None,
+    burst: float,
+    max_concurrent: int | None,
+) -> tuple[tuple[Rate, ...], int | None]:
+    """Return all rates and the number of places that the options of a limiter mean."""
+    known = _rates_of(rates, calls_per_second, burst)
+    if max_concurrent is not None:
+        return known, options.count("max_concurrent", max_concurrent)
+    if not known:
+        raise ValueError(
+            "a limiter needs a limit: a rate such as '100/s', calls_per_second=,"
+            " or max_concurrent="
+        )
+    return known, None
 
 
-def _all_rates(
+def shown_limits(rates: Iterable[Rate], limit: float | None) -> str:
+    """Return what a limiter's repr says of its limits."""
+    places = () if limit is None else (f"{limit} at once",)
+    return ", ".join([*map(str, rates), *places])
+
+
+def shown_state(stats: LimiterStats, limit: float | None) -> str:
+    """Return what a limiter's repr says of those who use it."""
+    inside = "" if limit is None else f", {stats.in_flight} inside"
+    return f"{stats.waiting} waiting{inside}"
+
+
+def _rates_of(
     rates: tuple[Rate | str, ...], calls_per_second: float | None, burst: float
 ) -> tuple[Rate, ...]:
     burst = options.at_least_one("burst", burst)
@@ -404,7 +309,8 @@ def _one_rate(rate: Rate | str, burst: float) -> Rate:
         if burst == 1:
             return parsed
         if parsed.burst == 1:
-            return Rate(parsed.limit, parsed.per, burst=burst)
+            unit, exact = parsed.unit, parsed.exact
+            return Rate(parsed.limit, parsed.per, burst=burst, exact=exact, unit=unit)
         raise TypeError(f"burst={burst:g} contradicts the text {rate!r}: use only one")
     if not isinstance(rate, Rate):
         raise TypeError(
@@ -416,7 +322,8 @@ def _one_rate(rate: Rate | str, burst: float) -> Rate:
     return rate
 
 
-def _stats(admission: Admission, now: float) -> LimiterStats:
+def stats_of(admission: Admission, now: float) -> LimiterStats:
+    """Return what *admission* did so far."""
     return LimiterStats(
         waiting=admission.waiting,
         in_flight=admission.running,
