@@ -46,7 +46,15 @@ def at_least_one(name: str, value: object) -> float:
 
 def count(name: str, value: object) -> int:
     """Return *value* as an int if it is a whole number of at least 1."""
-    expected = "a whole number of at least 1, or None for no limit"
+    return _whole(name, value, "a whole number of at least 1, or None for no limit")
+
+
+def size(name: str, value: object) -> int:
+    """Return *value* as an int if it is a whole number of at least 1; never None."""
+    return _whole(name, value, "a whole number of at least 1")
+
+
+def _whole(name: str, value: object, expected: str) -> int:
     if isinstance(value, bool):
         raise TypeError(_wrong(name, expected, value))
     try:
