@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ._core.rates import Rate as Rate
     from ._errors import ConcutilError as ConcutilError
     from ._errors import RateLimitExceeded as RateLimitExceeded
+    from ._limits.keyed import KeyedRateLimiter as KeyedRateLimiter
     from ._limits.limiter import LimiterStats as LimiterStats
     from ._limits.limiter import RateLimiter as RateLimiter
     from ._limits.permit import Permit as Permit
@@ -19,6 +20,7 @@ __version__ = "0.1.0"
 
 __all__ = (
     "ConcutilError",
+    "KeyedRateLimiter",
     "LimiterStats",
     "Permit",
     "Rate",
@@ -32,6 +34,7 @@ __all__ = (
 # Where each name lives; a submodule lives in itself.
 _HOMES = {
     "ConcutilError": "_errors",
+    "KeyedRateLimiter": "_limits.keyed",
     "LimiterStats": "_limits.limiter",
     "Permit": "_limits.permit",
     "Rate": "_core.rates",

@@ -1,0 +1,337 @@
+"""Where the state of many keys is: small ledgers, each behind a lock of its own.
+
+A key's ledger is told by its hash, so that no call ever looks at more than one of
+them whole, and none grows so large that this takes long.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Hashable
+from itertools import repeat
+from math import inf
+from random import getrandbits
+from typing import Final, final
+from weakref import ref
+
+from .._core.ledger import Ledger
+from .._core.rates import Rate
+from .._runtime.fork import renew_in_children
+from .gate import Change, Gate, Setting
+
+KEYS_EACH: Final = 64  # roughly, if all of max_keys are there
+MOST_SHARDS: Final = 1 << 12
+_MADE_AT_ONCE: Final = 1_000
+
+
+@final
+class Shards:
+    """The ledgers of one limiter, and the room that they have in common.
+
+    Args:
+        rates: The rates that are kept for each key.
+        limit: How many may be inside at once for each key, or None.
+        slack: Seconds of lateness that are made up for.
+        max_keys: How many keys there is room for.
+        setting: What all gates share.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_lock",
+        "_mask",
+        "_room",
+        "_salt",
+        "_shards",
+        "limit",
+        "max_keys",
+        "now",
+        "plain",
+        "rates",
+        "setting",
+        "slack",
+    )
+
+    def __init__(
+        self,
+        rates: tuple[Rate, ...],
+        limit: int | None,
+        slack: float,
+        *,
+        max_keys: int,
+        setting: Setting,
+    ) -> None:
+        self.rates = rates
+        self.limit = limit
+        self.slack = slack
+        self.max_keys = max_keys
+        self.setting = setting
+        self.now = setting.now
+        # Whether a few numbers tell all that a block depends on.
+        self.plain = limit is None and not any(rate.exact for rate in rates)
+        count = min(MOST_SHARDS, 1 << (max_keys // KEYS_EACH).bit_length())
+        self._mask = count - 1
+        # Nobody can choose keys that fall into one ledger.
+        self._salt = getrandbits(64)
+        self._shards: list[Shard | None] = [None] * count  # made when needed
+        self._room = _Room()
+        self._lock = threading.Lock()  # guards the making of room and shards
+        renew_in_children(self)
+
+    def __len__(self) -> int:
+        return self._room.used
+
+    def of(self, key: Hashable) -> Shard:
+        """Return where the state of *key* is, if there is any."""
+        number = hash((key, self._salt)) & self._mask
+        return self._shards[number] or self._made(number)
+
+    def make_room(self) -> float:
+        """Make room for another key, if there is none, by forgetting others.
+
+        Returns:
+            0, or if that is not possible the seconds until it is: inf if that is not
+            only a matter of time.
+        """
+        now, room = self.now(), self._room
+        if room.full_until <= now and not self._make_more():
+            state = room.state
+            shard = min(self._made_shards, key=_soonest)
+            room.full = state, _soonest(shard)
+            if _soonest(shard) <= now:
+                shard.sweep(now)
+        return max(0.0, room.full_until - now)
+
+    def after_fork(self) -> None:
+        """Go on in a forked child: nobody waits, nobody is inside."""
+        self._lock = threading.Lock()
+        for shard in self._made_shards:
+            shard.after_fork()
+        used = sum(len(shard.ledger) for shard in self._made_shards)
+        self._room.restart(self._room.made - used)
+
+    @property
+    def _made_shards(self) -> list[Shard]:
+        return [shard for shard in self._shards if shard is not None]
+
+    def _make_more(self) -> bool:
+        with self._lock:
+            more = min(_MADE_AT_ONCE, self.max_keys - self._room.made)
+            self._room.make(more)
+        return more > 0
+
+    def _made(self, number: int) -> Shard:
+        ledger = Ledger(self.rates, self.limit, self.slack)
+        made = Shard(ledger, self.setting, self._room)
+        with self._lock:
+            shard = self._shards[number] or made
+            self._shards[number] = shard
+        return shard
+
+
+@final
+class _Room:
+    """How many more keys may be added, and until when there can be no more.
+
+    Each is an item that goes from here to a ledger and back in one step, so that none
+    is on its way while somebody finds none.
+    """
+
+    __slots__ = ("_items", "full", "made", "state")
+
+    def __init__(self) -> None:
+        self._items: deque[None] = deque()  # its methods need no lock
+        self.made = 0
+        # Another object after each change by which more can be had than was known.
+        self.state = object()
+        self.full = self.state, -inf  # the state that was looked at, and the outcome
+
+    @property
+    def used(self) -> int:
+        """How many keys there are."""
+        return self.made - len(self._items)
+
+    @property
+    def full_until(self) -> float:
+        """Until when there is no room, if that is still so."""
+        state, until = self.full
+        return until if state is self.state else -inf
+
+    def make(self, more: int) -> None:
+        """Have room for so many more."""
+        self._items.extend(repeat(None, more))
+        self.made += more  # last, or there were fewer used than none
+
+    def restart(self, more: int) -> None:
+        """Have room for so many."""
+        self._items = deque(repeat(None, more))
+        self.state = object()
+
+    def take(self) -> bool:
+        """Take room for one key, if there is some."""
+        try:
+            self._items.pop()
+        except IndexError:
+            return False
+        return True
+
+    def give_back(self, more: int) -> None:
+        """Have room for so many more, which was taken."""
+        if more:
+            self._items.extend(repeat(None, more))
+            self.state = object()
+
+
+@final
+class Shard:
+    """One ledger behind a lock, and the gates of those of its keys that are in use.
+
+    A gate is held by whoever waits at it or has a permit of it, and by nothing here:
+    when the last of them lets go of it, its key may rest.
+    """
+
+    __slots__ = ("_gates", "_gone", "_lock", "_room", "_setting", "ledger")
+
+    def __init__(self, ledger: Ledger, setting: Setting, room: _Room) -> None:
+        self.ledger = ledger
+        self._setting = setting
+        self._room = room
+        self._lock = threading.Lock()  # guards the ledger and _gates
+        self._gates: dict[Hashable, _GateRef] = {}
+        # Gates whose keys don't rest yet; not empty only while somebody is about to
+        # take the lock, or holds it.
+        self._gone: list[_GateRef] = []
+
+    def enter_one(self, key: Hashable, now: float) -> bool | None:
+        """Let a block of *key* in, if that needs no gate; None if there is no room."""
+        with self._lock:
+            ledger = self.ledger  # dropped after the lock, and forgotten keys with it
+            entered = ledger.enter_one(key, now)
+            if entered is None and self._add(key, now):
+                entered = self.ledger.enter_one(key, now)
+        if self._gone:
+            self.settle()
+        return entered
+
+    def gate(self, key: Hashable, now: float, *, add: bool = True) -> Gate | None:
+        """Return the gate of *key*; None if it has no row, and there is no room.
+
+        Args:
+            key: Whose gate.
+            now: The time.
+            add: Whether a key without a row is given one.
+        """
+        with self._lock:
+            ledger = self.ledger  # dropped after the lock, and forgotten keys with it
+            gate = self._gate(key)
+            if gate is None and add and self._add(key, now):
+                gate = self._gate(key)
+        if self._gone:
+            self.settle()
+        del ledger
+        return gate
+
+    def sweep(self, now: float) -> None:
+        """Forget the keys that equal new ones at *now*."""
+        with self._lock:
+            ledger = self.ledger  # dropped after the lock, and forgotten keys with it
+            self._forget(now)
+        if self._gone:
+            self.settle()
+        del ledger
+
+    def settle(self) -> None:
+        """Let the keys rest whose gates are gone, but never wait for the lock for it.
+
+        The collector may call it, even in a thread that holds this very lock: whoever
+        holds it calls it afterwards.
+        """
+        gone = self._gone
+        while gone and self._lock.acquire(blocking=False):
+            try:
+                while gone:
+                    self._rest(gone[0])
+                    gone.pop(0)
+            finally:
+                self._lock.release()
+
+    def after_fork(self) -> None:
+        """Go on in a forked child: nobody waits, nobody is inside."""
+        self._lock = threading.Lock()
+        self._gone = []
+        ledger = self.ledger
+        ledger.after_fork()
+        for key, admission in list(ledger.awake.items()):
+            it = self._gates.get(key)
+            gate = None if it is None else it()
+            if gate is None:
+                self._gates.pop(key, None)
+                ledger.rest(key)
+            else:
+                gate.renew(admission)
+
+    def _add(self, key: Hashable, now: float) -> bool:
+        """Give *key*, which has none, a row, if there is room."""
+        if self.ledger.has_grown:
+            self._forget(now)
+        if not self._room.take():
+            return False
+        before = len(self.ledger)
+        try:
+            self.ledger.add(key)
+        finally:
+            self._room.give_back(before + 1 - len(self.ledger))
+        return True
+
+    def _forget(self, now: float) -> None:
+        old = self.ledger
+        self.ledger = old.without_free(now)
+        self._room.give_back(len(old) - len(self.ledger))
+
+    def _gate(self, key: Hashable) -> Gate | None:
+        it = self._gates.get(key)
+        if it is not None:
+            gate = it()
+            if gate is not None:
+                return gate
+            self._rest(it)
+        admission = self.ledger.wake(key)
+        if admission is None:
+            return None
+        gate = Gate(admission, self._setting, key)
+        it = self._gates[key] = _GateRef(gate, self._let_go)
+        it.key, it.inbox = key, gate.inbox
+        return gate
+
+    def _rest(self, it: _GateRef) -> None:
+        """Let the key of a gate that is gone rest, unless it has another by now."""
+        if self._gates.get(it.key) is not it:
+            return
+        ledger = self.ledger
+        before, admission = ledger.soonest, ledger.awake.get(it.key)
+        while it.inbox and admission is not None:  # Ctrl-C has left it there
+            it.inbox.popleft()(admission, admission.last)
+        ledger.rest(it.key)
+        if ledger.soonest < before:
+            self._room.state = object()
+        del self._gates[it.key]
+
+    def _let_go(self, it: ref[Gate]) -> None:
+        assert isinstance(it, _GateRef)
+        self._gone.append(it)
+        self.settle()
+
+
+@final
+class _GateRef(ref[Gate]):
+    """A gate for as long as somebody else holds it, and whose it is."""
+
+    __slots__ = ("inbox", "key")
+
+    key: Hashable
+    inbox: deque[Change]  # of the gate
+
+
+def _soonest(shard: Shard) -> float:
+    return shard.ledger.soonest
