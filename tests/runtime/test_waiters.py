@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
+import anyio
 import pytest
 import trio
 
@@ -124,3 +126,26 @@ def test_a_finished_loop_is_noticed(backend: str) -> None:
 
     trio.run(main) if backend == "trio" else asyncio.run(main())
     assert made[0].wake() is False
+    made[0].close()
+    assert made[0].wake() is True, "it went on by itself before the loop ended"
+
+
+@pytest.mark.anyio
+async def test_a_time_of_a_clock_that_has_come_does_not_park() -> None:
+    """A clock that moved on before the parking wakes nobody, and nobody parks."""
+
+    class Racing:
+        moved = 0.0
+
+        def now(self) -> float:
+            return self.moved
+
+        def call_at(
+            self, when: float, wake: Callable[[], object]
+        ) -> Callable[[], object]:
+            self.moved = when
+            return wake() and bool
+
+    world = waiters.running_world()
+    with anyio.fail_after(5):
+        await waiters.park(world, world.waiter(), 5.0, clock=Racing())

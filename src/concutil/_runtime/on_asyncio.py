@@ -14,15 +14,16 @@ from . import clock, waiters
 class AsyncioWaiter:
     """A task that may be parked on a bare future, with at most one timer."""
 
-    __slots__ = ("_future", "_loop", "_timer")
+    __slots__ = ("_closed", "_future", "_loop", "_timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._future: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
 
     def wake(self) -> bool:
-        """End the parking; False if the loop is closed."""
+        """End the parking; False if the loop was closed while this was parked."""
         # Compare loops, not thread ids: a closed loop's thread lives on, and ids are
         # used again.
         if waiters.running_loop() is self._loop:
@@ -31,12 +32,12 @@ class AsyncioWaiter:
         try:
             self._loop.call_soon_threadsafe(self._come_back)
         except RuntimeError:
-            return False
+            return self._closed
         return True
 
     def park(self, until: float) -> Awaitable[None]:
         """Return what this task awaits until it is woken or *until*."""
-        self.close()
+        self._cancel_timer()
         loop = self._loop
         self._future = loop.create_future()
         if until != inf:
@@ -45,7 +46,11 @@ class AsyncioWaiter:
         return self._future
 
     def close(self) -> None:
-        """Cancel the timer, if there is one."""
+        """Cancel the timer; the task goes on by itself."""
+        self._closed = True
+        self._cancel_timer()
+
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

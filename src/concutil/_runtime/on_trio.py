@@ -15,14 +15,15 @@ from . import clock
 class TrioWaiter:
     """A task that may be parked by trio's own means."""
 
-    __slots__ = ("_task", "_token")
+    __slots__ = ("_closed", "_task", "_token")
 
     def __init__(self, token: trio.lowlevel.TrioToken) -> None:
         self._token = token
         self._task: trio.lowlevel.Task | None = None
+        self._closed = False
 
     def wake(self) -> bool:
-        """End the parking; False if the trio run is over."""
+        """End the parking; False if the run ended while this was parked."""
         if (
             trio.lowlevel.in_trio_run()
             and trio.lowlevel.current_trio_token() is self._token
@@ -32,7 +33,7 @@ class TrioWaiter:
         try:
             self._token.run_sync_soon(self._come_back)
         except trio.RunFinishedError:
-            return False
+            return self._closed
         return True
 
     async def park(self, until: float) -> None:
@@ -47,7 +48,8 @@ class TrioWaiter:
             await trio.lowlevel.wait_task_rescheduled(self._abort)
 
     def close(self) -> None:
-        """The scope of `park` has let go of its deadline already."""
+        """Note that the task goes on by itself; `park` left nothing behind."""
+        self._closed = True
 
     def _come_back(self) -> None:
         task, self._task = self._task, None

@@ -29,8 +29,9 @@ class Waiter(Protocol):
     """
 
     def wake(self) -> bool:
-        """End the parking, from any thread; False if nobody can come back here.
+        """End the parking, from any thread; False if it can never end.
 
+        Somebody who has closed this and gone on in the meantime misses nothing: True.
         It takes no lock and never blocks. Decide first, under a lock; wake after it.
         """
         ...
@@ -117,7 +118,9 @@ async def park(
         return
     call_off = clock.call_at(until, waiter.wake)
     try:
-        await world.park(waiter, inf)
+        # If that was due already, it has woken nobody: this task isn't parked yet.
+        if clock.now() < until:
+            await world.park(waiter, inf)
     finally:
         call_off()
 
