@@ -2,7 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concutil._cli.arrivals import achieved_rate, busiest, per_interval
+from concutil._cli.arrivals import (
+    achieved_rate,
+    busiest,
+    longest_gap,
+    per_interval,
+)
 
 times = st.lists(st.integers(0, 3000), max_size=30).map(
     lambda ticks: [tick / 1024 for tick in sorted(ticks)]
@@ -20,6 +25,11 @@ def test_every_arrival_is_in_one_interval(arrivals: list[float]) -> None:
 def test_an_interval_ends_where_the_next_begins() -> None:
     """An arrival exactly between two intervals belongs to the later one."""
     assert per_interval([5.0, 5.25, 5.5, 5.5, 6.0], 0.5) == [2, 2, 1]
+
+
+def test_arrivals_may_count_as_more_than_one() -> None:
+    """With amounts an interval holds the sum of those of its arrivals."""
+    assert per_interval([5.0, 5.25, 5.5], 0.5, [10, 0, 7]) == [10, 7]
 
 
 @given(times)
@@ -40,3 +50,9 @@ def test_rate_is_that_of_the_gaps() -> None:
 def test_no_rate_without_time() -> None:
     """Arrivals of one instant, or none, have no rate."""
     assert [achieved_rate(each) for each in ([], [1.0], [2.0, 2.0])] == [0, 0, 0]
+
+
+def test_the_longest_gap_is_between_neighbours() -> None:
+    """A gap ends with the next arrival; one arrival alone has none."""
+    assert longest_gap([1.0, 2.0, 4.5, 5.0]) == pytest.approx(2.5)
+    assert [longest_gap(each) for each in ([], [1.0])] == [0, 0]

@@ -1,14 +1,16 @@
 import anyio
 import pytest
 
-from concutil._cli.clients import parse_head, task_client, thread_client
+from concutil._cli.clients import task_client, thread_client
+from concutil._cli.heads import Reply
 from concutil._cli.server import Ledger, serving
+from concutil._cli.tokens import TokenLedger
 
 
 def test_a_thread_sees_each_status() -> None:
     """The client for threads gives the status of every answer on one connection."""
     with serving(Ledger(1)) as port, thread_client(port) as client:
-        assert [client.get(), client.get()] == [200, 429]
+        assert [client.get().status, client.get().status] == [200, 429]
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -17,23 +19,23 @@ def test_a_task_sees_each_status(backend: str) -> None:
 
     async def statuses(port: int) -> list[int]:
         async with task_client(port) as client:
-            return [await client.get(), await client.get()]
+            return [(await client.get()).status, (await client.get()).status]
 
     with serving(Ledger(1)) as port:
         assert anyio.run(statuses, port, backend=backend) == [200, 429]
 
 
-def test_fields_of_a_head_are_found_by_any_case() -> None:
-    """The length counts however its name is written."""
-    head = b"HTTP/1.1 429 Too Many\r\nDate: 12:00:00\r\ncontent-LENGTH:  12 "
-    assert parse_head(head) == (429, 12)
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_fields_go_both_ways(backend: str) -> None:
+    """Threads and tasks send fields with a request, and get those of the answer."""
 
+    async def in_a_task(port: int) -> Reply:
+        async with task_client(port) as client:
+            return await client.get({"Max-Tokens": "200"})
 
-@pytest.mark.parametrize(
-    "head",
-    [b"SSH-2.0-OpenSSH", b"HTTP/1.1 200 OK", b"HTTP/1.1 many\r\nContent-Length: 1"],
-)
-def test_what_is_no_answer_is_an_error(head: bytes) -> None:
-    """A head without status or length is a ValueError, not a guess."""
-    with pytest.raises(ValueError, match=r"expected|invalid literal"):
-        parse_head(head)
+    with serving(TokenLedger(overloaded_at=3)) as port:
+        with thread_client(port) as client:
+            from_a_thread = client.get({"Max-Tokens": "100"})
+        from_a_task = anyio.run(in_a_task, port, backend=backend)
+    assert from_a_thread.fields["tokens-used"] == "40"
+    assert from_a_task.fields["tokens-used"] == "180"

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from concutil import RateLimiter
+from concutil._cli import demo as demo_module
 from concutil._cli.demo import demo
 from concutil._cli.plan import Plan
 
@@ -53,12 +54,14 @@ def test_the_demo_keeps_its_promises() -> None:
     words = [line.split() for line in ran.stdout.splitlines()]
     assert ["sent", "30", "30"] in words
     assert "FAIL" not in ran.stdout
-    assert ran.stdout.count("  ok  ") == 5
+    assert ran.stdout.count("  ok  ") == 10
     for world in ("threads", "asyncio tasks", "trio tasks"):
         assert f"4 {world}" in ran.stdout
         assert f"  from {world}" in ran.stdout
     assert "concutil: arrivals per 100 ms" in ran.stdout
     assert "naive: arrivals per 100 ms" in ran.stdout
+    assert "tokens used per 100 ms" in ran.stdout
+    assert "  ok  nobody was let in during the pause of 1.0" in ran.stdout
     assert "Read next" in ran.stdout
 
 
@@ -81,6 +84,24 @@ def test_a_broken_promise_is_status_1() -> None:
     assert threading.enumerate() == before
 
 
+def test_a_broken_promise_of_the_second_part_is_status_1() -> None:
+    """A limiter that lets too many tokens through fails the demo as well."""
+    out = io.StringIO()
+    generous = RateLimiter("10000 tokens/s burst 3000")
+    before = threading.enumerate()
+    assert demo(Plan(rate=20, seconds=0.5), out, token_limiter=generous) == 1
+    assert "FAIL  not kept: in any w seconds at most 300 + 1000" in out.getvalue()
+    assert threading.enumerate() == before
+
+
+def test_all_runs_together_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the time for all is over, what is left is given up and told."""
+    monkeypatch.setattr(demo_module, "MOST_SECONDS_IN_ALL", -3.0)
+    out = io.StringIO()
+    assert demo(Plan(rate=200, seconds=5), out) == 1
+    assert "calls were made in time" in out.getvalue()
+
+
 def test_books_that_disagree_are_status_1() -> None:
     """A limiter that counts a call which the demo didn't make fails it."""
     out = io.StringIO()
@@ -91,10 +112,10 @@ def test_books_that_disagree_are_status_1() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
-@pytest.mark.parametrize("leg", ["naive", "concutil"])
+@pytest.mark.parametrize("leg", ["naive", "concutil", "tokens"])
 def test_ctrl_c_ends_it(leg: str) -> None:
     """Ctrl-C ends the demo at once with 130, one line, and no traceback."""
-    with start("demo", "--rate", "10") as process:
+    with start("demo", "--rate", "10", "--seconds", "2") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         for line in process.stdout:

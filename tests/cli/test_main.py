@@ -11,8 +11,10 @@ from concutil._cli.plan import (
     LEAST_SECONDS,
     MOST_RATE,
     MOST_SECONDS,
+    MOST_SECONDS_IN_ALL,
     Plan,
 )
+from concutil._cli.tokens import _MOST_TOKENS
 
 
 def test_no_arguments_list_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,10 +97,16 @@ def test_help_is_cheap() -> None:
 
 
 def test_plans_within_the_options_make_sense() -> None:
-    """The server's tolerance is above the limit, and two runs end in 20 seconds."""
+    """The server tolerates what the limit allows, and the runs end in 14 seconds."""
     slow, fast = Plan(LEAST_RATE, LEAST_SECONDS), Plan(MOST_RATE, MOST_SECONDS)
     for plan in (slow, fast):
         bound = plan.bound
         in_a_second = bound.burst + bound.rate * (1 + bound.slack)
         assert plan.served_per_second >= in_a_second - 1e-9
+        assert plan.tokens.bound.burst >= max(_MOST_TOKENS)
+        assert 1 < plan.tokens.overloaded_at < plan.tokens.calls
+        naive_seconds = plan.seconds / 2  # it is about four times too fast
+        together = naive_seconds + plan.seconds + plan.tokens.seconds
+        assert together < MOST_SECONDS_IN_ALL
     assert (slow.calls, fast.calls) == (5, 1200)
+    assert (slow.tokens.calls, fast.tokens.calls) == (6, 176)

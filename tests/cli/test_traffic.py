@@ -6,15 +6,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import pytest
 
-from concutil._cli import traffic
+from concutil._cli import crew
+from concutil._cli.crew import TrafficError, Work
 from concutil._cli.server import Ledger
 from concutil._cli.traffic import (
     CLIENTS_PER_WORLD,
     THREADS,
     Contender,
     Outcome,
-    TrafficError,
-    Work,
     run_traffic,
 )
 
@@ -72,6 +71,17 @@ def test_each_call_is_taken_once() -> None:
         assert sum(pool.map(take_all, range(4))) == 500
 
 
+def test_a_call_that_was_put_back_is_taken_again() -> None:
+    """Who couldn't make a call gives it back, unless all calls were called off."""
+    work = Work(1)
+    assert work.take()
+    work.put_back()
+    assert [work.take(), work.take()] == [True, False]
+    work.stop()
+    work.put_back()
+    assert not work.take()
+
+
 def test_all_worlds_share_the_calls() -> None:
     """Threads and the tasks of both loops make all calls between them, and no more."""
     outcome = run(FREE, calls=200)
@@ -93,7 +103,7 @@ def test_permits_say_when_they_were_granted() -> None:
 
     outcome = run(Contender("held", lambda: nullcontext(Held()), {}), calls=20)
     assert len(outcome.grants) == 20
-    assert all(earliest <= latest for earliest, latest in outcome.grants)
+    assert all(grant.earliest <= grant.latest for grant in outcome.grants)
 
 
 def test_no_permit_no_grant() -> None:
@@ -141,7 +151,7 @@ def gate_for_threads(
 
 def test_late_calls_are_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     """After its time a run begins no call any more, but ends those that it began."""
-    monkeypatch.setattr(traffic, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(crew, "_PATIENCE_S", 0.0)
     opened = threading.Event()
     looks = iter(range(PLENTY))
 
@@ -159,8 +169,8 @@ def test_a_client_that_is_never_let_in_hangs_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A limiter that lets nobody in is an error soon after the planned time."""
-    monkeypatch.setattr(traffic, "_PATIENCE_S", 0.0)
-    monkeypatch.setattr(traffic, "_GRACE_S", 0.05)
+    monkeypatch.setattr(crew, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(crew, "_GRACE_S", 0.05)
     opened = threading.Event()
     stuck = f"{CLIENTS_PER_WORLD} clients still wait"
     try:

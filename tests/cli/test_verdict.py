@@ -14,6 +14,8 @@ from concutil._cli.verdict import (
     bound_check,
     counts_check,
     exit_status,
+    pause_check,
+    sums_check,
     waits_check,
 )
 from concutil._cli.verdict import worst_excess as excess_of
@@ -84,6 +86,57 @@ def test_grants_over_the_limit_break_the_bound() -> None:
     assert not check.holds
     assert check.said.endswith("23.00 calls too many")
     assert exit_status([Check(True, "fine"), check]) == 1
+
+
+@given(instants, st.lists(st.integers(0, 3), min_size=12, max_size=12))
+def test_amounts_count_as_so_many_grants(times: list[float], each: list[int]) -> None:
+    """A grant of three is judged like three grants at that time, one of 0 like none."""
+    pairs = list(zip(times, each, strict=False))
+    as_one = [Grant(time, time, amount) for time, amount in pairs]
+    as_many = [Grant(time, time) for time, amount in pairs for _ in range(amount)]
+    if as_many:
+        assert excess_of(as_one, BOUND) == pytest.approx(excess_of(as_many, BOUND))
+
+
+def test_a_bound_of_tokens_speaks_of_tokens() -> None:
+    """What was too much is said in the unit of the bound."""
+    bound = Bound(rate=100.0, burst=50.0, slack=0.0, unit="tokens")
+    check = bound_check([Grant(0.0, 0.0, 30.0), Grant(0.1, 0.1, 40.0)], bound)
+    assert not check.holds
+    assert check.said.endswith("10.00 tokens too many")
+
+
+def test_nobody_is_let_in_during_a_pause() -> None:
+    """Who was let in before, after, or perhaps before, is no intruder."""
+    pauses = [(1.0, 2.0), (1.1, 2.2)]
+    grants = [Grant(0.5, 0.5), Grant(0.9, 1.5), Grant(2.1, 2.3), Grant(3.0, 3.0)]
+    assert pause_check(grants, pauses) == (
+        True,
+        "nobody was let in during the pause of 1.20 s",
+    )
+
+
+def test_intruders_are_counted() -> None:
+    """Who surely was let in during a pause breaks it."""
+    check = pause_check([Grant(1.2, 1.3), Grant(2.1, 2.15), Grant(5, 5)], [(1.0, 2.2)])
+    assert check == (False, "2 calls were let in during a pause of 1.20 s")
+
+
+def test_without_a_pause_nothing_is_judged() -> None:
+    """A run in which nobody was told to pause has shown nothing."""
+    assert not pause_check([Grant(1.0, 1.0)], []).holds
+
+
+def test_tokens_are_counted_on_both_sides() -> None:
+    """Sums that differ are shown with both numbers."""
+    assert sums_check(5, 5) == (
+        True,
+        "5 tokens seen by clients = 5 counted by the server",
+    )
+    assert sums_check(5, 6) == (
+        False,
+        "5 tokens seen by clients but 6 counted by the server",
+    )
 
 
 def test_nothing_granted_is_no_success() -> None:

@@ -5,20 +5,24 @@ All functions take times in seconds, in ascending order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise, repeat
 
 
-def per_interval(times: Sequence[float], width: float) -> list[int]:
+def per_interval(
+    times: Sequence[float], width: float, amounts: Iterable[int] = repeat(1)
+) -> list[int]:
     """Return how many of *times* fall in each interval of *width* seconds.
 
     The first interval begins with the first time; the last one holds the last time.
+    Each time counts as many as its place in *amounts* says.
     """
     if not times:
         return []
     places = [int((time - times[0]) / width) for time in times]
     counts = [0] * (places[-1] + 1)
-    for place in places:
-        counts[place] += 1
+    for place, amount in zip(places, amounts, strict=False):
+        counts[place] += amount
     return counts
 
 
@@ -39,3 +43,8 @@ def achieved_rate(times: Sequence[float]) -> float:
     """
     span = times[-1] - times[0] if times else 0.0
     return (len(times) - 1) / span if span > 0 else 0.0
+
+
+def longest_gap(times: Sequence[float]) -> float:
+    """Return the most seconds between two neighbours of *times*; 0 without any."""
+    return max((later - time for time, later in pairwise(times)), default=0.0)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from http.client import HTTPConnection
+from types import MappingProxyType
 
 import anyio
 from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from .heads import Head, Reply, parse_reply
 from .server import HOST, PATH
 
 # A loopback server that takes longer than this is not going to answer.
 _PATIENCE_S = 5.0
 _HEAD_BYTES = 8192
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class ThreadClient:
@@ -23,12 +26,13 @@ class ThreadClient:
     def __init__(self, connection: HTTPConnection) -> None:
         self._connection = connection
 
-    def get(self) -> int:
-        """Send a request, wait for the whole answer, and return its status."""
-        self._connection.request("GET", PATH)
+    def get(self, fields: Mapping[str, str] = _NOTHING) -> Reply:
+        """Send a request with *fields*, wait for the whole answer, and return it."""
+        self._connection.request("GET", PATH, headers=dict(fields))
         with self._connection.getresponse() as response:
             response.read()
-            return response.status
+            said = {name.lower(): value for name, value in response.getheaders()}
+            return Reply(response.status, said)
 
 
 class TaskClient:
@@ -38,16 +42,15 @@ class TaskClient:
         self._stream = stream
         self._answers = BufferedByteReceiveStream(stream)
 
-    async def get(self) -> int:
-        """Send a request, wait for the whole answer, and return its status."""
+    async def get(self, fields: Mapping[str, str] = _NOTHING) -> Reply:
+        """Send a request with *fields*, wait for the whole answer, and return it."""
+        request = Head(f"GET {PATH} HTTP/1.1", {"Host": HOST, **fields})
         with anyio.fail_after(_PATIENCE_S):
-            await self._stream.send(
-                f"GET {PATH} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
-            )
+            await self._stream.send(bytes(request))
             head = await self._answers.receive_until(b"\r\n\r\n", _HEAD_BYTES)
-            status, length = parse_head(head)
+            reply, length = parse_reply(head)
             await self._answers.receive_exactly(length)
-        return status
+        return reply
 
 
 @contextmanager
@@ -69,27 +72,3 @@ async def task_client(port: int) -> AsyncGenerator[TaskClient, None]:
         stream = await anyio.connect_tcp(HOST, port)
     async with stream:
         yield TaskClient(stream)
-
-
-def parse_head(head: bytes) -> tuple[int, int]:
-    """Say what the head of an answer says.
-
-    Args:
-        head: All up to the empty line.
-
-    Returns:
-        The status, and the length of the body that follows.
-
-    Raises:
-        ValueError: If it isn't the head of an answer, or doesn't say how long it is.
-    """
-    status_line, *fields = head.decode("latin-1").split("\r\n")
-    version, _, rest = status_line.partition(" ")
-    lengths = [
-        value
-        for name, _, value in (field.partition(":") for field in fields)
-        if name.lower() == "content-length"
-    ]
-    if not version.startswith("HTTP/") or len(lengths) != 1:
-        raise ValueError(f"expected an HTTP answer with a length, not {head[:60]!r}")
-    return int(rest[:3]), int(lengths[0])

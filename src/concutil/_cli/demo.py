@@ -1,4 +1,4 @@
-"""`python -m concutil demo`: one limiter under real traffic, beside the naive one."""
+"""`python -m concutil demo`: limiters under real traffic, beside the naive one."""
 
 from __future__ import annotations
 
@@ -8,15 +8,27 @@ from typing import TextIO
 
 import anyio
 
+from .._core.rates import Rate
 from .._limits.limiter import RateLimiter
 from .._runtime import clock
 from .interrupts import held_back
 from .naive import NaiveTaskLimiter, NaiveThreadLimiter
-from .plan import Plan
+from .plan import MOST_SECONDS_IN_ALL, Plan
 from .plot import progress_bar
-from .report import further_reading, introduction, plots, results
+from .report import (
+    Series,
+    arrivals,
+    further_reading,
+    introduction,
+    introduction_of_tokens,
+    plots,
+    results,
+    results_of_tokens,
+    tokens,
+)
 from .screen import Screen
 from .server import Ledger
+from .tokens import TokenOutcome, run_tokens
 from .traffic import CLIENTS_PER_WORLD, Contender, Outcome, run_traffic
 from .verdict import (
     Check,
@@ -24,13 +36,21 @@ from .verdict import (
     bound_check,
     counts_check,
     exit_status,
+    pause_check,
+    sums_check,
     waits_check,
 )
 
 _BAR_COLUMNS = 20
 
 
-def demo(plan: Plan, out: TextIO, *, limiter: RateLimiter | None = None) -> int:
+def demo(
+    plan: Plan,
+    out: TextIO,
+    *,
+    limiter: RateLimiter | None = None,
+    token_limiter: RateLimiter | None = None,
+) -> int:
     """Run the demo, and say what came of it.
 
     Ctrl-C, a port that can't be opened and a client that is never let in are raised
@@ -39,27 +59,132 @@ def demo(plan: Plan, out: TextIO, *, limiter: RateLimiter | None = None) -> int:
     Args:
         plan: What to do.
         out: Where to write.
-        limiter: What is judged; by default a limiter of the plan's rate.
+        limiter: What is judged in the first part; by default a limiter of the plan's
+            rate.
+        token_limiter: What is judged in the second part; by default a limiter of its
+            rates.
 
     Returns:
-        The exit status: 0 if the limiter kept the plan's bound and all counts add up,
-        else 1.
+        The exit status: 0 if the limiters kept the plan's bounds and the pause, and
+        all counts add up, else 1.
     """
     screen = Screen(out)
     loops = anyio.get_available_backends()
-    if limiter is None:
-        limiter = _limiter(plan)
-    screen.say(introduction(plan, loops))
     with held_back() as interrupted:
-        outcomes = [
-            _run(contender, plan, screen, interrupted=interrupted)
-            for contender in (_naive(plan, loops), _ours(limiter, loops))
-        ]
-    checks = _checks(outcomes, limiter, plan)
-    screen.say(results(outcomes, checks))
-    screen.say(plots(outcomes, plan, columns=screen.columns, glyphs=screen.glyphs))
+        stage = _Stage(screen, interrupted)
+        checks = _first_part(plan, loops, stage, limiter=limiter or _limiter(plan))
+        checks += _second_part(
+            plan, loops, stage, limiter=token_limiter or _token_limiter(plan)
+        )
     screen.say(further_reading())
     return exit_status(checks)
+
+
+class _Stage:
+    """Where runs are shown, and the time that is left for all of them."""
+
+    def __init__(self, screen: Screen, interrupted: Callable[[], bool]) -> None:
+        self.screen = screen
+        self._interrupted = interrupted
+        self._ends_at = clock.monotonic() + MOST_SECONDS_IN_ALL
+        self.started_at = clock.monotonic()
+
+    def seconds(self, wanted: float) -> float:
+        """Return how long a run may last that begins now, and note its beginning."""
+        self.started_at = clock.monotonic()
+        return min(wanted, self._ends_at - self.started_at)
+
+    def look(self, outcome: Outcome | TokenOutcome) -> None:
+        """Show how far a run is, unless Ctrl-C ends it."""
+        if self._interrupted():
+            raise KeyboardInterrupt
+        now = clock.monotonic()
+        self.screen.progress(self._so_far(outcome, now), at=now)
+
+    def end(self, outcome: Outcome | TokenOutcome) -> None:
+        """Show how a run ended."""
+        self.screen.say([self._so_far(outcome, clock.monotonic())])
+
+    def plot(self, *series: Series, per_second: float) -> None:
+        """Draw *series* to one scale."""
+        columns, glyphs = self.screen.columns, self.screen.glyphs
+        self.screen.say(
+            plots(series, per_second=per_second, columns=columns, glyphs=glyphs)
+        )
+
+    def _so_far(self, outcome: Outcome | TokenOutcome, now: float) -> str:
+        tally = outcome.tally
+        bar = progress_bar(
+            tally.answered / tally.planned,
+            width=_BAR_COLUMNS,
+            glyphs=self.screen.glyphs,
+        )
+        return (
+            f"{outcome.name:<8} {bar} {now - self.started_at:4.1f} s "
+            f" {tally.answered:>4} sent, {tally.told_429:>4} refused"
+        )
+
+
+def _first_part(
+    plan: Plan, loops: Sequence[str], stage: _Stage, *, limiter: RateLimiter
+) -> list[Check]:
+    stage.screen.say(introduction(plan, loops))
+    contenders = _naive(plan, loops), _ours(limiter, loops)
+    naive, ours = (_run(contender, plan, stage) for contender in contenders)
+    checks = [
+        bound_check(ours.grants, plan.bound),
+        waits_check(ours.grants),
+        _books(limiter, ours),
+        *(counts_check(outcome.name, outcome.tally) for outcome in (naive, ours)),
+    ]
+    stage.screen.say(results((naive, ours), checks))
+    stage.plot(arrivals(naive), arrivals(ours), per_second=plan.rate)
+    return checks
+
+
+def _second_part(
+    plan: Plan, loops: Sequence[str], stage: _Stage, *, limiter: RateLimiter
+) -> list[Check]:
+    part = plan.tokens
+    stage.screen.say(introduction_of_tokens(part, loops))
+    outcome = run_tokens(
+        limiter,
+        part,
+        loops,
+        seconds=stage.seconds(part.seconds),
+        port=plan.port,
+        look=stage.look,
+    )
+    stage.end(outcome)
+    logs = outcome.all_logs
+    grants = [grant for log in logs for grant in log.grants]
+    checks = [
+        bound_check(grants, part.bound),
+        pause_check(grants, [pause for log in logs for pause in log.pauses]),
+        _books(limiter, outcome),
+        counts_check(outcome.name, outcome.tally),
+        sums_check(sum(log.used for log in logs), sum(outcome.ledger.used)),
+    ]
+    stage.screen.say(results_of_tokens(outcome, checks))
+    stage.plot(tokens(outcome), per_second=part.tokens_per_second)
+    return checks
+
+
+def _books(limiter: RateLimiter, outcome: Outcome | TokenOutcome) -> Check:
+    stats = limiter.stats()
+    return books_check(
+        stats.granted, stats.waiting, stats.in_flight, answered=outcome.tally.answered
+    )
+
+
+def _token_limiter(plan: Plan) -> RateLimiter:
+    part = plan.tokens
+    return RateLimiter(
+        Rate(part.calls_per_second),
+        Rate(part.bound.rate, burst=part.bound.burst, unit=part.bound.unit),
+        slack=part.bound.slack,
+        name="tokens",
+    )
 
 
 def _limiter(plan: Plan) -> RateLimiter:
@@ -89,54 +214,14 @@ def _naive(plan: Plan, loops: Sequence[str]) -> Contender:
     )
 
 
-def _run(
-    contender: Contender,
-    plan: Plan,
-    screen: Screen,
-    *,
-    interrupted: Callable[[], bool],
-) -> Outcome:
-    started_at = clock.monotonic()
-
-    def look(outcome: Outcome) -> None:
-        if interrupted():
-            raise KeyboardInterrupt
-        now = clock.monotonic()
-        screen.progress(_so_far(outcome, now - started_at, screen), at=now)
-
+def _run(contender: Contender, plan: Plan, stage: _Stage) -> Outcome:
     outcome = run_traffic(
         contender,
         Ledger(plan.served_per_second),
         calls=plan.calls,
-        seconds=plan.seconds,
+        seconds=stage.seconds(plan.seconds),
         port=plan.port,
-        look=look,
+        look=stage.look,
     )
-    screen.say([_so_far(outcome, clock.monotonic() - started_at, screen)])
+    stage.end(outcome)
     return outcome
-
-
-def _so_far(outcome: Outcome, seconds: float, screen: Screen) -> str:
-    tally = outcome.tally
-    bar = progress_bar(
-        tally.answered / tally.planned, width=_BAR_COLUMNS, glyphs=screen.glyphs
-    )
-    return (
-        f"{outcome.name:<8} {bar} {seconds:4.1f} s  {tally.answered:>4} sent,"
-        f" {tally.told_429:>4} refused"
-    )
-
-
-def _checks(
-    outcomes: Sequence[Outcome], limiter: RateLimiter, plan: Plan
-) -> list[Check]:
-    ours = outcomes[-1]
-    stats = limiter.stats()
-    return [
-        bound_check(ours.grants, plan.bound),
-        waits_check(ours.grants),
-        books_check(
-            stats.granted, stats.waiting, stats.in_flight, answered=ours.tally.answered
-        ),
-        *(counts_check(outcome.name, outcome.tally) for outcome in outcomes),
-    ]

@@ -84,8 +84,9 @@ def _add_demo(add_parser: Callable[..., ArgumentParser]) -> None:
         "demo",
         help=summary,
         description=f"{summary.capitalize()} to a server on this machine, beside the"
-        " limiter that everyone writes first. Ends with 0 if the limit was kept and all"
-        " counts add up, else with 1.",
+        " limiter that everyone writes first; then to a limit of tokens, with a pause"
+        " that the server asks for. Ends with 0 if the limits and the pause were kept"
+        " and all counts add up, else with 1. It takes about 10 seconds.",
         allow_abbrev=False,
     )
     _add_demo_options(parser.add_argument)
@@ -99,14 +100,15 @@ def _add_demo_options(add: Callable[..., object]) -> None:
         metavar="PER_SECOND",
         type=_number_between(LEAST_RATE, MOST_RATE),
         default=usual.rate,
-        help=f"requests per second, {LEAST_RATE:g} to {MOST_RATE:g} (%(default)g)",
+        help="requests per second; tokens are 50 times as many,"
+        f" {LEAST_RATE:g} to {MOST_RATE:g} (%(default)g)",
     )
     add(
         "--seconds",
         metavar="SECONDS",
         type=_number_between(LEAST_SECONDS, MOST_SECONDS),
         default=usual.seconds,
-        help="how long the limiter is to work,"
+        help="how long the first part is to last,"
         f" {LEAST_SECONDS:g} to {MOST_SECONDS:g} (%(default)g)",
     )
     add(

@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
+from typing import NamedTuple
 
-from .arrivals import achieved_rate, busiest, per_interval
-from .plan import Plan
+from .arrivals import achieved_rate, busiest, longest_gap, per_interval
+from .plan import Plan, TokenPlan
 from .plot import LABEL_COLUMNS, Glyphs, bars, interval_that_fits, ruler, table
 from .server import HOST
+from .tokens import OVERLOAD_S, TokenOutcome
 from .traffic import CLIENTS_PER_WORLD, THREADS, Outcome
 from .verdict import Check
 
 _WINDOW_S = 0.1
 _PLOT_LINES = 6
+
+
+class Series(NamedTuple):
+    """What a plot shows: amounts at times."""
+
+    name: str
+    times: Sequence[float]
+    amounts: Iterable[int]
+
+
+def arrivals(outcome: Outcome) -> Series:
+    """Return the calls of the first part, as the server saw them."""
+    return Series(f"{outcome.name}: arrivals", outcome.ledger.arrivals, repeat(1))
+
+
+def tokens(outcome: TokenOutcome) -> Series:
+    """Return the tokens of the second part, as the server counted them."""
+    return Series("tokens used", outcome.ledger.arrivals, outcome.ledger.used)
 
 
 def introduction(plan: Plan, loops: Sequence[str]) -> list[str]:
@@ -34,25 +55,60 @@ def introduction(plan: Plan, loops: Sequence[str]) -> list[str]:
     return lines
 
 
+def introduction_of_tokens(plan: TokenPlan, loops: Sequence[str]) -> list[str]:
+    """Return what the second part is going to be."""
+    clients = (1 + len(loops)) * CLIENTS_PER_WORLD
+    calls, tokens = f"{plan.calls_per_second:g}", f"{plan.tokens_per_second:g}"
+    return [
+        "",
+        f"Now tokens: {plan.calls} requests from the same {clients} clients, through",
+        f'RateLimiter("{calls}/s", "{tokens} tokens/s burst {plan.bound.burst:g}").',
+        "Each asks for the most tokens that it may use, then adjusts that.",
+        f"Arrival {plan.overloaded_at} and all in the next {OVERLOAD_S:g} s get a 429",
+        "with Retry-After: whoever sees that pauses the limiter, and tries again.",
+        "",
+    ]
+
+
+def results_of_tokens(outcome: TokenOutcome, checks: Iterable[Check]) -> list[str]:
+    """Return the table of the second part and what was checked."""
+    ledger, tally, logs = outcome.ledger, outcome.tally, outcome.all_logs
+    gap = longest_gap(ledger.arrivals)
+    busy = ledger.arrivals[-1] - ledger.arrivals[0] - gap if gap else 1.0
+    estimated, used = sum(log.estimated for log in logs), sum(ledger.used)
+    rows = [
+        ("sent", tally.answered),
+        ("refused with 429", tally.refused),
+        ("tokens estimated", estimated),
+        ("  used", used),
+        ("  given back", estimated - used),
+        ("  used per second, besides the gap", round(used / busy)),
+        ("longest gap between arrivals", f"{gap:.2f} s"),
+    ]
+    lines = table([name, str(value)] for name, value in rows)
+    return ["", *lines, "", *map(_checked, checks)]
+
+
 def results(outcomes: Sequence[Outcome], checks: Iterable[Check]) -> list[str]:
     """Return the table of both runs and what was checked."""
     return ["", *table(_rows(outcomes)), "", *map(_checked, checks)]
 
 
 def plots(
-    outcomes: Sequence[Outcome], plan: Plan, *, columns: int, glyphs: Glyphs
+    series: Sequence[Series], *, per_second: float, columns: int, glyphs: Glyphs
 ) -> list[str]:
-    """Return the arrivals of all *outcomes* over time, drawn to the same scale."""
-    arrivals = [outcome.ledger.arrivals for outcome in outcomes]
-    longest = max((times[-1] - times[0] for times in arrivals if times), default=0.0)
+    """Return all *series* over time, drawn to one scale, with a line at the limit."""
+    longest = max(
+        (each.times[-1] - each.times[0] for each in series if each.times), default=0.0
+    )
     width = interval_that_fits(longest, columns=columns - LABEL_COLUMNS)
-    counts = [per_interval(times, width) for times in arrivals]
-    limit = plan.rate * width
+    counts = [per_interval(each.times, width, each.amounts) for each in series]
+    limit = per_second * width
     top = max(limit, *(max(each, default=0) for each in counts))
     lines: list[str] = []
-    for outcome, each in zip(outcomes, counts, strict=True):
-        lines += ["", f"{outcome.name}: arrivals per {width * 1000:.0f} ms"]
-        lines += bars(each, top=top, limit=limit, height=_PLOT_LINES, glyphs=glyphs)
+    for each, count in zip(series, counts, strict=True):
+        lines += ["", f"{each.name} per {width * 1000:.0f} ms"]
+        lines += bars(count, top=top, limit=limit, height=_PLOT_LINES, glyphs=glyphs)
     return [*lines, ruler(max(map(len, counts)), interval=width)]
 
 
@@ -62,6 +118,9 @@ def further_reading() -> list[str]:
         "",
         "The whole use of it:  limiter = RateLimiter(calls_per_second=100)",
         "                      with limiter: ...   async with limiter: ...   @limiter",
+        'With tokens:          limiter = RateLimiter("9/s", "500 tokens/s burst 300")',
+        '                      with limiter.permit({"tokens": 300}) as permit: ...',
+        '                      permit.adjust({"tokens": 42})   limiter.pause(seconds)',
         "Read next:            python -m pydoc concutil.RateLimiter",
         "                      and in the source tree docs/tutorial.md, docs/howto/",
     ]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import socket
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from typing import Protocol
 
 import anyio
 from anyio.abc import SocketListener, SocketStream
@@ -16,10 +17,14 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from .._errors import ConcutilError
 from .._runtime import clock
+from .heads import Head, Reply, parse_head
 
 HOST = "127.0.0.1"
 PATH = "/call"
 OK, NOT_FOUND, TOO_MANY_REQUESTS = 200, 404, 429
+
+# What is no call of the demo gets this, and the end of its connection.
+NOT_OURS = Reply(NOT_FOUND, {"Connection": "close"})
 
 _HEAD_BYTES = 8192
 _REASONS = {OK: "OK", NOT_FOUND: "Not Found", TOO_MANY_REQUESTS: "Too Many Requests"}
@@ -27,6 +32,17 @@ _REASONS = {OK: "OK", NOT_FOUND: "Not Found", TOO_MANY_REQUESTS: "Too Many Reque
 
 class ListenError(ConcutilError):
     """The server's port could not be opened."""
+
+
+class Book(Protocol):
+    """What a server notes, and how it decides what to answer."""
+
+    arrivals: list[float]
+    refused: int
+
+    def arrive(self, at: float, fields: Mapping[str, str]) -> Reply:
+        """Note a call that arrives at the time *at*, and return what to answer."""
+        ...
 
 
 class Ledger:
@@ -43,20 +59,20 @@ class Ledger:
         # Served within the last second; never more than most_per_second.
         self._served: deque[float] = deque()
 
-    def arrive(self, at: float) -> int:
-        """Note an arrival at the time *at*, and return the status to answer with."""
+    def arrive(self, at: float, fields: Mapping[str, str]) -> Reply:  # noqa: ARG002  # it treats all alike
+        """Note an arrival at the time *at*, and return what to answer."""
         self.arrivals.append(at)
         while self._served and self._served[0] <= at - 1.0:
             self._served.popleft()
         if len(self._served) >= self.most_per_second:
             self.refused += 1
-            return TOO_MANY_REQUESTS
+            return Reply(TOO_MANY_REQUESTS, {"Retry-After": "1"})
         self._served.append(at)
-        return OK
+        return Reply(OK, {})
 
 
 @contextmanager
-def serving(ledger: Ledger, *, port: int = 0) -> Generator[int, None, None]:
+def serving(ledger: Book, *, port: int = 0) -> Generator[int, None, None]:
     """Serve on loopback in a thread of its own, and give the port; 0 takes a free one.
 
     A port that can't be opened is a `ListenError`.
@@ -93,12 +109,12 @@ def _listen(port: int) -> socket.socket:
         ) from exc
 
 
-async def _serve(listening: socket.socket, ledger: Ledger) -> None:
+async def _serve(listening: socket.socket, ledger: Book) -> None:
     async with await SocketListener.from_socket(listening) as listener:
         await listener.serve(partial(_converse, ledger))
 
 
-async def _converse(ledger: Ledger, stream: SocketStream) -> None:
+async def _converse(ledger: Book, stream: SocketStream) -> None:
     """Answer one connection's requests until it ends or makes no sense."""
     requests = BufferedByteReceiveStream(stream)
     gone = (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError)
@@ -107,26 +123,21 @@ async def _converse(ledger: Ledger, stream: SocketStream) -> None:
             status = OK
             while status != NOT_FOUND:
                 head = await requests.receive_until(b"\r\n\r\n", _HEAD_BYTES)
-                status = _answer(ledger, head, clock.monotonic())
-                await stream.send(_response(status))
+                reply = _answer(ledger, parse_head(head), clock.monotonic())
+                status = reply.status
+                await stream.send(_message(reply))
 
 
-def _answer(ledger: Ledger, head: bytes, at: float) -> int:
-    """Return the status for a request; what isn't ours is not counted."""
-    if head.partition(b"\r\n")[0] == f"GET {PATH} HTTP/1.1".encode():
-        return ledger.arrive(at)
-    return NOT_FOUND
+def _answer(ledger: Book, head: Head, at: float) -> Reply:
+    """Return the answer to a request; what isn't ours is not counted."""
+    if head.line == f"GET {PATH} HTTP/1.1":
+        return ledger.arrive(at, head.fields)
+    return NOT_OURS
 
 
-def _response(status: int) -> bytes:
-    body = f"{_REASONS[status]}\n"
-    lines = [
-        f"HTTP/1.1 {status} {_REASONS[status]}",
-        "Content-Type: text/plain",
-        f"Content-Length: {len(body)}",
-    ]
-    if status == TOO_MANY_REQUESTS:
-        lines.append("Retry-After: 1")
-    if status == NOT_FOUND:
-        lines.append("Connection: close")
-    return "\r\n".join([*lines, "", body]).encode()
+def _message(reply: Reply) -> bytes:
+    reason = _REASONS[reply.status]
+    body = f"{reason}\n".encode()
+    fields = {"Content-Type": "text/plain", "Content-Length": str(len(body))}
+    head = Head(f"HTTP/1.1 {reply.status} {reason}", {**fields, **reply.fields})
+    return bytes(head) + body

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    ExitStack,
-    contextmanager,
-)
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from anyio.from_thread import start_blocking_portal
-
-from .._errors import ConcutilError
 from .._runtime import clock
 from .clients import task_client, thread_client
+from .crew import Crew, Work, see_through
 from .server import TOO_MANY_REQUESTS, Ledger, serving
 from .verdict import Grant, Tally
 
 THREADS = "threads"
 CLIENTS_PER_WORLD = 4
-
-_LOOK_S = 0.05
-# What slow starts and busy machines get beyond the planned time, then what clients get
-# to end once they were told to.
-_PATIENCE_S, _GRACE_S = 2.0, 2.0
-
-
-class TrafficError(ConcutilError):
-    """The requests could not be made as planned."""
 
 
 class Waited(Protocol):
@@ -45,7 +27,6 @@ class Waited(Protocol):
 
 
 ThreadGate = Callable[[], AbstractContextManager[Waited | None]]
-StartThread = Callable[[Callable[[], None]], Future[None]]
 TaskGate = Callable[[], AbstractAsyncContextManager[Waited | None]]
 
 
@@ -55,31 +36,6 @@ class Contender(NamedTuple):
     name: str
     threads: ThreadGate
     tasks: Mapping[str, TaskGate]  # by the name of the event loop
-
-
-class Work:
-    """So many calls, for whoever comes.
-
-    Args:
-        calls: How many.
-    """
-
-    def __init__(self, calls: int) -> None:
-        self.calls = calls
-        self._left = calls
-        self._lock = threading.Lock()
-
-    def take(self) -> bool:
-        """Take one call, or return False if there is none left."""
-        with self._lock:
-            taken = self._left > 0
-            self._left -= taken
-        return taken
-
-    def stop(self) -> None:
-        """Leave nothing to take."""
-        with self._lock:
-            self._left = 0
 
 
 class Log:
@@ -174,38 +130,19 @@ def run_traffic(
         for world in (THREADS, *contender.tasks)
     }
     outcome = Outcome(contender.name, work, ledger, logs)
-    with (
-        serving(ledger, port=port) as opened,
-        _clients(contender, outcome, opened) as clients,
-    ):
-        _see_through(clients, outcome, look, seconds=seconds)
+    with serving(ledger, port=port) as opened:
+        crew = Crew(
+            [
+                partial(_call_in_thread, contender.threads, opened, log)
+                for log in logs[THREADS]
+            ],
+            {
+                loop: [partial(_call_in_task, gate, opened, log) for log in logs[loop]]
+                for loop, gate in contender.tasks.items()
+            },
+        )
+        see_through(crew, work, look=lambda: look(outcome), seconds=seconds)
     return outcome
-
-
-@contextmanager
-def _clients(
-    contender: Contender, outcome: Outcome, port: int
-) -> Generator[set[Future[None]], None, None]:
-    """Start all clients, give their futures, and see that they end with the block."""
-    with ExitStack() as stack:
-        start_thread = stack.enter_context(_threads())
-        # Runs before the threads are joined: they end when nothing is left to take.
-        stack.callback(outcome.work.stop)
-        portals = {
-            world: stack.enter_context(
-                start_blocking_portal(world, name=f"concutil-demo-{world}")
-            )
-            for world in contender.tasks
-        }
-        futures = {
-            start_thread(partial(_call_in_thread, contender.threads, port, log))
-            for log in outcome.logs[THREADS]
-        }
-        for world, portal in portals.items():
-            for log in outcome.logs[world]:
-                gate = contender.tasks[world]
-                futures.add(portal.start_task_soon(_call_in_task, gate, port, log))
-        yield futures
 
 
 def _call_in_thread(gate: ThreadGate, port: int, log: Log) -> None:
@@ -213,7 +150,7 @@ def _call_in_thread(gate: ThreadGate, port: int, log: Log) -> None:
         while log.ask():
             with gate() as permit:
                 log.enter(permit)
-                log.answer(client.get())
+                log.answer(client.get().status)
 
 
 async def _call_in_task(gate: TaskGate, port: int, log: Log) -> None:
@@ -221,70 +158,4 @@ async def _call_in_task(gate: TaskGate, port: int, log: Log) -> None:
         while log.ask():
             async with gate() as permit:
                 log.enter(permit)
-                log.answer(await client.get())
-
-
-def _see_through(
-    clients: set[Future[None]],
-    outcome: Outcome,
-    look: Callable[[Outcome], object],
-    *,
-    seconds: float,
-) -> None:
-    """Wait for all clients, as long as there is hope.
-
-    Args:
-        clients: Their futures.
-        outcome: What they work on.
-        look: Called with the outcome again and again.
-        seconds: How long they should take.
-
-    Raises:
-        TrafficError: If a client fails, or waits although its time is long over.
-    """
-    last_call_at = clock.monotonic() + seconds + _PATIENCE_S
-    while clients:
-        done, clients = wait(clients, timeout=_LOOK_S, return_when=FIRST_EXCEPTION)
-        for client in done:
-            if (exc := client.exception()) is not None:
-                raise TrafficError(f"a client of the demo failed: {exc!r}") from exc
-        look(outcome)
-        late = clock.monotonic() - last_call_at
-        if late > _GRACE_S:
-            raise TrafficError(f"{len(clients)} clients still wait to be let in")
-        if late > 0:
-            outcome.work.stop()
-
-
-@contextmanager
-def _threads() -> Generator[StartThread, None, None]:
-    """Give a function that starts threads, and join them after the block."""
-    threads: list[threading.Thread] = []
-
-    def start(run: Callable[[], None]) -> Future[None]:
-        future: Future[None] = Future()
-        thread = threading.Thread(
-            target=_settle,
-            args=(future, run),
-            name=f"concutil-demo-thread-{len(threads)}",
-            daemon=True,  # noqa: HC11 - a limiter that lets nobody in must not hang us
-        )
-        threads.append(thread)
-        thread.start()
-        return future
-
-    try:
-        yield start
-    finally:
-        gone_at = clock.monotonic() + _GRACE_S
-        for thread in threads:
-            thread.join(max(0.0, gone_at - clock.monotonic()))
-
-
-def _settle(future: Future[None], run: Callable[[], None]) -> None:
-    try:
-        run()
-    except Exception as exc:  # noqa: BLE001  # whoever watches the future raises it
-        future.set_exception(exc)
-    else:
-        future.set_result(None)
+                log.answer((await client.get()).status)

@@ -1,21 +1,23 @@
 """Whether a run kept its promises, from what its clients saw.
 
 A limiter promises that in any window of w seconds at most
-`burst + rate * (w + slack)` calls are granted. Nobody outside sees a grant, but a
-caller can say when it was: not before it asked plus the time that its permit says it
-waited, and not after it was let in. A window that surely holds some grants is as long
-as these bounds allow. So a machine that holds clients up can hide a small excess, but
-never make one up.
+`burst + rate * (w + slack)` calls, or tokens, are granted, and none during a pause.
+Nobody outside sees a grant, but a caller can say when it was: not before it asked plus
+the time that its permit says it waited, and not after it was let in. A window that
+surely holds some grants is as long as these bounds allow. So a machine that holds
+clients up can hide a small excess, but never make one up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import inf
 from typing import NamedTuple
 
 # Far above the rounding of float seconds, far below what anyone could notice.
 _ROUNDING_CALLS = _ROUNDING_S = 1e-6
+
+Span = tuple[float, float]  # from when to when
 
 
 class Bound(NamedTuple):
@@ -24,6 +26,7 @@ class Bound(NamedTuple):
     rate: float
     burst: float
     slack: float
+    unit: str = "calls"
 
     @property
     def formula(self) -> str:
@@ -32,10 +35,11 @@ class Bound(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """A permit, and the times between which it was granted."""
+    """A permit, the times between which it was granted, and how much that was."""
 
     earliest: float
     latest: float
+    amount: float = 1.0
 
 
 class Check(NamedTuple):
@@ -56,7 +60,7 @@ class Tally(NamedTuple):
 
 
 def worst_excess(grants: Iterable[Grant], bound: Bound) -> float:
-    """Return by how many calls the worst of all windows exceeds *bound*.
+    """Return by how much the worst of all windows exceeds *bound*.
 
     0 or less if the bound was kept; minus infinity without any grant. One pass over
     the sorted grants sees every window: only the best begin so far matters for an end.
@@ -67,11 +71,12 @@ def worst_excess(grants: Iterable[Grant], bound: Bound) -> float:
     # Seconds since the first grant, since a float can't hold a long uptime finely.
     origin = ordered[0].earliest
     worst = best_begin = -inf
-    end = 0.0
-    for place, grant in enumerate(ordered):
-        best_begin = max(best_begin, bound.rate * (grant.earliest - origin) - place)
+    end = total = 0.0
+    for grant in ordered:
+        best_begin = max(best_begin, bound.rate * (grant.earliest - origin) - total)
         end = max(end, grant.latest - origin)
-        worst = max(worst, place + 1 - bound.rate * end + best_begin)
+        total += grant.amount
+        worst = max(worst, total - bound.rate * end + best_begin)
     return worst - bound.burst - bound.rate * bound.slack
 
 
@@ -80,9 +85,9 @@ def bound_check(grants: Iterable[Grant], bound: Bound) -> Check:
     excess = worst_excess(grants, bound)
     if excess == -inf:
         return Check(False, "nothing was granted, so there is nothing to judge")
-    promise = f"in any w seconds at most {bound.formula} calls were granted"
+    promise = f"in any w seconds at most {bound.formula} {bound.unit} were granted"
     if excess > _ROUNDING_CALLS:
-        return Check(False, f"not kept: {promise}; {excess:.2f} calls too many")
+        return Check(False, f"not kept: {promise}; {excess:.2f} {bound.unit} too many")
     return Check(True, f"{promise}; the fullest window had room for {-excess:.2f} more")
 
 
@@ -94,6 +99,31 @@ def waits_check(grants: Iterable[Grant]) -> Check:
             False, f"{wrong} permits claim a longer wait than their callers saw"
         )
     return Check(True, "no permit claims a longer wait than its caller saw")
+
+
+def pause_check(grants: Iterable[Grant], pauses: Sequence[Span]) -> Check:
+    """Judge whether nobody was let in during *pauses*, so far as that is certain."""
+    if not pauses:
+        return Check(False, "nobody asked for a pause, so there is nothing to judge")
+    intruders = sum(
+        any(begin < grant.earliest and grant.latest < end for begin, end in pauses)
+        for grant in grants
+    )
+    seconds = max(end for _, end in pauses) - min(begin for begin, _ in pauses)
+    if intruders:
+        return Check(
+            False, f"{intruders} calls were let in during a pause of {seconds:.2f} s"
+        )
+    return Check(True, f"nobody was let in during the pause of {seconds:.2f} s")
+
+
+def sums_check(told: int, used: int) -> Check:
+    """Judge whether clients were *told* of as many tokens as the server saw *used*."""
+    return Check(
+        told == used,
+        f"{told} tokens seen by clients {'=' if told == used else 'but'}"
+        f" {used} counted by the server",
+    )
 
 
 def counts_check(name: str, tally: Tally) -> Check:
