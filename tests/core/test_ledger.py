@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concutil import Rate
-from concutil._core.admission import Admission, Ticket
+from concutil._core.admission import Admission
 from concutil._core.buckets import bucket_of
 from concutil._core.ledger import FEW, Ledger
+from concutil._core.ticket import Ticket
 
 RATES = (Rate(1, 4, burst=2), Rate(1, 2, burst=3), Rate(10, 4, exact=True))
 QUARTERS = st.integers(0, 40).map(lambda count: count / 4)

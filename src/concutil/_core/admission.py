@@ -5,66 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable
 from math import inf
-from typing import Any, Final, Literal
 
 from .buckets import ROUNDING_S, Bucket, bucket_of
 from .cost import CALLS, ONE, Cost
 from .rates import Rate, most_at_once
-
-NEW: Final = "new"
-QUEUED: Final = "queued"
-GRANTED: Final = "granted"
-GONE: Final = "gone"
-State = Literal["new", "queued", "granted", "gone"]
-
-
-class Ticket:
-    """One request: new -> queued -> granted -> gone, or straight from new to granted.
-
-    Args:
-        cost: What it takes of the rates.
-        until: The time at which its patience ends.
-        kept: Whether its holder keeps it as an object; else it is let in and only
-            counted, as a block is.
-    """
-
-    __slots__ = (
-        "alarm",
-        "arrival",
-        "booked",
-        "cost",
-        "home",
-        "kept",
-        "line",
-        "retry_after",
-        "since",
-        "state",
-        "taken",
-        "until",
-        "waited",
-        "waiter",
-    )
-
-    def __init__(
-        self, cost: Cost = ONE, until: float = inf, *, kept: bool = False
-    ) -> None:
-        self.cost = cost
-        self.until = until
-        self.kept = kept
-        self.state: State = NEW
-        self.home: Admission | None = None  # where it is queued or was granted
-        # Whoever stands in the same line depends on the same timers: all threads are
-        # one line, each event loop is one.
-        self.line: Hashable = None
-        self.waiter: Any = None  # whom to wake; nothing is done with it here
-        self.arrival = 0
-        self.since = -inf  # when it came, by the clock of whoever asked
-        self.waited = 0.0
-        self.retry_after = 0.0  # inf if no wait could ever admit it
-        # When it looks again by itself; inf if somebody else will see to it.
-        self.alarm = inf
-        self.booked = False  # whether it was granted, and that wasn't undone
-        self.taken: list[_Taken] = []
+from .ticket import GONE, GRANTED, QUEUED, Taken, Ticket
 
 
 class Admission:
@@ -106,13 +51,13 @@ class Admission:
         self._arrivals = 0
         self._queued: dict[str, float] = {}  # what all that wait cost together
         self._kept = 0  # of those inside, how many are kept as objects
-        self.counted = limit is not None  # whether it is told who leaves
-        self.limit = inf if limit is None else limit
-        self.booked = 0  # how many were let in
-        self.left = 0  # how many of these have left, if that is told
+        self.counted: bool = limit is not None  # whether it is told who leaves
+        self.limit: float = inf if limit is None else limit
+        self.booked: int = 0  # how many were let in
+        self.left: int = 0  # how many of these have left, if that is told
         self._turned_away: list[Ticket] = []  # not yet told
-        self.cancelled = 0
-        self.waited_total = 0.0
+        self.cancelled: int = 0
+        self.waited_total: float = 0.0
         self._ready = -inf  # _opens(ONE), for the hit path
         self._use(buckets)
 
@@ -178,10 +123,10 @@ class Admission:
 
     def book_one(self, now: float) -> bool:
         """Take a place and one call of every rate at *now*, all or nothing."""
+        if now < self._last:  # noqa: PLR1730  # max() costs a third of all this
+            now = self._last  # an old time counts as the latest one seen
         if now < self._ready or self.booked - self.left >= self.limit:
             return False
-        if now < self._last:  # noqa: PLR1730  # max() costs a third of all this
-            now = self._last
         self._last = now
         self._ready = self._take_one(1.0, now)
         self.booked += 1
@@ -266,7 +211,7 @@ class Admission:
             more = cost.get(unit, 0.0) - ticket.cost.get(unit, 0.0)
             if more > 0:
                 bucket.take(more, now)
-                ticket.taken.append(_Taken(bucket, more))
+                ticket.taken.append(Taken(bucket, more))
             for taken in reversed(ticket.taken) if more < 0 else ():
                 if taken.bucket is bucket:
                     more += taken.give_back(-more, self._last)
@@ -284,6 +229,7 @@ class Admission:
         A rate goes on with the debt, in calls, of the one that had its position among
         those of the same unit.
         """
+        self._last = now = max(now, self._last)
         old: dict[str, list[Bucket]] = {}
         for bucket in reversed(self._buckets):
             old.setdefault(bucket.rate.unit, []).append(bucket)
@@ -327,7 +273,7 @@ class Admission:
 
     def next_in(self, now: float) -> float:
         """Return the seconds until the rates admit one call."""
-        return max(0.0, self.due(ONE) - now)
+        return max(0.0, self.due(ONE) - max(now, self._last))
 
     def _use(self, buckets: Iterable[Bucket]) -> None:
         self._buckets = tuple(buckets)
@@ -355,12 +301,13 @@ class Admission:
         return due - now
 
     def _grant(self, ticket: Ticket, now: float) -> bool:
+        now = max(now, self._last)
         if self.booked - self.left >= self.limit or now < self._opens(ticket.cost):
             return False
-        self._last = now = max(now, self._last)
+        self._last = now
         for bucket, amount in self._amounts(ticket.cost):
             bucket.take(amount, now)
-            ticket.taken.append(_Taken(bucket, amount))
+            ticket.taken.append(Taken(bucket, amount))
         self._ready = self._opens(ONE)
         self.booked += 1
         self._kept += ticket.kept
@@ -384,24 +331,6 @@ class Admission:
     def _is_hopeless(self, ticket: Ticket) -> bool:
         pairs = self._amounts(ticket.cost)
         return any(amount > most_at_once(bucket.rate) for bucket, amount in pairs)
-
-
-class _Taken:
-    """What a ticket took of a bucket, right after it did."""
-
-    __slots__ = ("amount", "bucket", "mark")
-
-    def __init__(self, bucket: Bucket, amount: float) -> None:
-        self.bucket = bucket
-        self.amount = amount
-        self.mark = bucket.mark()
-
-    def give_back(self, amount: float, last: float) -> float:
-        """Give back up to *amount*, and return how much that was."""
-        amount = min(amount, self.amount)
-        self.mark = self.bucket.give_back(amount, self.mark, last)
-        self.amount -= amount
-        return amount
 
 
 def _by_arrival(ticket: Ticket) -> int:

@@ -84,12 +84,12 @@ class Ledger:
             return None
         if self.awake and key in self.awake:
             return False
+        if now < self._last:  # noqa: PLR1730  # max() costs a third of all this
+            now = self._last  # an old time counts as the latest one seen
         for bucket, owed in self._calls:
             bucket.tat = owed[row]
             if now < bucket.due(1.0) - bucket.slip:
                 return False
-        if now < self._last:  # noqa: PLR1730  # max() costs a third of all this
-            now = self._last
         self._last = now
         free_at = self._free[row]
         for bucket, _ in self._calls:

@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import ParamSpec, TypeVar
 
 from .._core import options
-from .._core.admission import Ticket
 from .._core.cost import ONE, Cost, cost_of
 from .._core.rates import Rate
+from .._core.ticket import Ticket
 from .._runtime.calls import guarded
 from .._runtime.events import LimiterPaused, emit
 from .gate import Gate

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from math import inf
 from typing import Final, NoReturn, TypeVar, final
 
-from .._core.admission import GONE, QUEUED, Admission, Ticket
+from .._core.admission import Admission
 from .._core.buckets import ROUNDING_S
 from .._core.cost import shown_cost
 from .._core.options import shown
+from .._core.ticket import GONE, QUEUED, Ticket
 from .._errors import RateLimitExceeded
 from .._runtime.clock import Clock, reader
 from .._runtime.events import LimiterRefused, LimiterWaited, LoopBlocked, emit

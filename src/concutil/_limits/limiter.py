@@ -9,10 +9,11 @@ from types import EllipsisType, TracebackType
 from typing import final
 
 from .._core import options
-from .._core.admission import Admission, Ticket
+from .._core.admission import Admission
 from .._core.cost import Cost
 from .._core.rates import Rate
 from .._core.record import Record
+from .._core.ticket import Ticket
 from .._runtime import waiters
 from .._runtime.clock import Clock, check_clock
 from .._runtime.fork import renew_in_children

@@ -8,8 +8,9 @@ from collections.abc import Generator, Mapping
 from types import TracebackType
 from typing import Any, final
 
-from .._core.admission import GRANTED, NEW, Admission, Ticket
+from .._core.admission import Admission
 from .._core.cost import any_cost, shown_cost
+from .._core.ticket import GRANTED, NEW, Ticket
 from .._runtime.waiters import running_world
 from .gate import Gate
 

@@ -7,10 +7,11 @@ from math import inf
 from types import TracebackType
 from typing import NoReturn, TypeVar, final
 
-from .._core.admission import Admission, Ticket
+from .._core.admission import Admission
 from .._core.cost import ONE, Cost
 from .._core.options import shown
 from .._core.rates import Rate
+from .._core.ticket import Ticket
 from .._errors import RateLimitExceeded
 from .._runtime import waiters
 from .._runtime.events import LimiterRefused, emit
