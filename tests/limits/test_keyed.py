@@ -235,6 +235,18 @@ def test_a_permit_is_refunded_long_after(clock: ManualClock) -> None:
     assert limiters["b"].try_permit() is not None
 
 
+def test_an_error_that_is_kept_holds_no_key(clock: ManualClock) -> None:
+    """What its traceback has used is needed no more, though it is alive."""
+    limiters = KeyedRateLimiter("1/s", slack=0, clock=clock, max_keys=1)
+    enter(limiters, "a")
+    with pytest.raises(RateLimitExceeded) as kept:
+        limiters["a"].permit(timeout=0.5).wait()
+    clock.advance(1)
+
+    enter(limiters, "b")
+    assert kept.value.retry_after == 1
+
+
 def test_a_pause_is_of_one_key(clock: ManualClock) -> None:
     """A paused key starts nothing, is not forgotten, and holds nobody else up."""
     limiters = KeyedRateLimiter("1/s burst 2", slack=0, clock=clock, max_keys=2)
@@ -455,10 +467,10 @@ def test_a_generator_dropped_under_the_locks_gives_its_place_back() -> None:
 
     held = items()
     assert next(held) == 1
-    gate = limiters["a"]._gate_if_room()
-    assert gate is not None
-    with gate.lock, limiters["a"]._shard._lock:
-        del held, gate  # whoever takes a gate's lock holds the gate, except for now
+    hold = limiters["a"]._hold_if_room()
+    assert hold is not None
+    with hold.gate.lock, limiters["a"]._shard._lock:
+        del held, hold
         gc.collect()
     enter(limiters, "a")
     assert limiters["a"].stats().in_flight == 0
@@ -471,10 +483,11 @@ def test_a_permit_dropped_under_the_lock_lets_its_key_rest(clock: ManualClock) -
     shard = limiters["a"]._shard
     with shard._lock:
         del permit
-        assert shard._gone
-    enter_one = limiters["a"].try_permit()
-    assert enter_one is None
-    assert (shard._gone, shard._gates) == ([], {})
+        assert shard._ended
+    again = limiters["a"].try_permit()
+    assert again is None
+    assert not shard._ended
+    assert not shard._uses
     clock.advance(1)
     enter(limiters, "b")
 

@@ -15,7 +15,7 @@ from .._core.rates import Rate
 from .._core.ticket import Ticket
 from .._runtime.calls import guarded
 from .._runtime.events import LimiterPaused, emit
-from .gate import Gate
+from .gate import Hold
 from .permit import Permit
 
 P = ParamSpec("P")
@@ -54,10 +54,10 @@ class Face(ABC):
     def _rates(self) -> tuple[Rate, ...]: ...
 
     @abstractmethod
-    def _gate_for(self, cost: Cost) -> Gate: ...
+    def _hold_for(self, cost: Cost, *, lasting: bool) -> Hold: ...
 
     @abstractmethod
-    def _gate_if_room(self) -> Gate | None: ...
+    def _hold_if_room(self) -> Hold | None: ...
 
     def permit(
         self,
@@ -104,10 +104,13 @@ class Face(ABC):
         .. versionadded:: 0.1
         """
         ticket = Ticket(cost_of(cost, self._rates), kept=True)
-        gate = self._gate_if_room()
-        if gate is None or not gate.try_book(ticket):
+        hold = self._hold_if_room()
+        if hold is None:
             return None
-        return Permit(gate, ticket)
+        if hold.gate.try_book(ticket):
+            return Permit(hold, ticket)
+        hold.end()
+        return None
 
     def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]:
         """Return *fn* with every call inside of this limiter.
@@ -173,16 +176,18 @@ class Face(ABC):
         """
         length = options.patience("seconds", seconds)
         if length > 0:
-            gate = self._gate_for(ONE)
+            hold = self._hold_for(ONE, lasting=False)
+            gate = hold.gate
             until = gate.now() + length
             gate.apply(lambda core, _: core.pause_until(until))
+            hold.end()
             emit(LimiterPaused(limiter=gate.name, seconds=length))
 
     def _permit(self, cost: float | Mapping[str, float], patience: float) -> Permit:
         amounts = cost_of(cost, self._rates)
-        gate = self._gate_for(amounts)
-        until = inf if patience == inf else gate.now() + patience
-        return Permit(gate, Ticket(amounts, until, kept=True))
+        hold = self._hold_for(amounts, lasting=True)
+        until = inf if patience == inf else hold.gate.now() + patience
+        return Permit(hold, Ticket(amounts, until, kept=True))
 
 
 def patience_of(timeout: float | timedelta | None) -> float:

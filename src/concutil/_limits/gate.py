@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from math import inf
-from typing import Final, NoReturn, TypeVar, final
+from typing import Final, NoReturn, Protocol, TypeVar, final
 
 from .._core.admission import Admission
 from .._core.buckets import ROUNDING_S
@@ -27,6 +27,19 @@ from .._runtime.waiters import YIELD_EVERY_S, World, park, run, runs_a_loop
 T = TypeVar("T")
 Change = Callable[[Admission, float], None]  # the float is the time
 NO_KEY: Final = object()
+
+
+class Hold(Protocol):
+    """Says that a gate is needed, for a limiter that makes gates when they are."""
+
+    @property
+    def gate(self) -> Gate:
+        """The gate, which is the same for all who need it at one time."""
+        ...
+
+    def end(self) -> None:
+        """Need it no more; a second call does nothing."""
+        ...
 
 
 @final
@@ -94,6 +107,14 @@ class Gate:
         self.lock = threading.Lock()
         self.inbox = deque()
         self.admission = admission
+
+    @property
+    def gate(self) -> Gate:
+        """Itself: the only gate of a limiter needs no `Hold`."""
+        return self
+
+    def end(self) -> None:
+        """Stay: it is needed for as long as its limiter is."""
 
     def try_enter(self) -> bool:
         """Let a block in, if that needs no waiting."""

@@ -253,10 +253,10 @@ class RateLimiter(Face):
     def _rates(self) -> tuple[Rate, ...]:
         return self._gate.admission.rates
 
-    def _gate_for(self, cost: Cost) -> Gate:  # noqa: ARG002  # there is only one
-        return self._gate
+    def _hold_for(self, cost: Cost, *, lasting: bool) -> Gate:  # noqa: ARG002
+        return self._gate  # the only one, whatever for
 
-    def _gate_if_room(self) -> Gate:
+    def _hold_if_room(self) -> Gate:
         return self._gate
 
 

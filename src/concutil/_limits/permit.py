@@ -12,7 +12,7 @@ from .._core.admission import Admission
 from .._core.cost import any_cost, shown_cost
 from .._core.ticket import GRANTED, NEW, Ticket
 from .._runtime.waiters import running_world
-from .gate import Gate
+from .gate import Hold
 
 if sys.version_info >= (3, 11):
     from typing import Self
@@ -47,10 +47,11 @@ class Permit:
     """
 
     __module__ = "concutil"
-    __slots__ = ("__weakref__", "_gate", "_ticket")
+    __slots__ = ("__weakref__", "_gate", "_hold", "_ticket")
 
-    def __init__(self, gate: Gate, ticket: Ticket) -> None:
-        self._gate = gate
+    def __init__(self, hold: Hold, ticket: Ticket) -> None:
+        self._hold = hold  # until it is dropped: it may be adjusted even then
+        self._gate = hold.gate
         self._ticket = ticket
 
     @property
@@ -77,7 +78,11 @@ class Permit:
         .. versionadded:: 0.1
         """
         self._check_new()
-        self._gate.wait(self._ticket)
+        try:
+            self._gate.wait(self._ticket)
+        except BaseException:
+            self._hold.end()
+            raise
         return self
 
     def release(self) -> None:
@@ -171,7 +176,11 @@ class Permit:
 
     async def _take(self) -> Self:
         self._check_new()
-        await self._gate.admit(running_world(), self._ticket)
+        try:
+            await self._gate.admit(running_world(), self._ticket)
+        except BaseException:
+            self._hold.end()
+            raise
         return self
 
     def _check_new(self) -> None:

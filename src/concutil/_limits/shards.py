@@ -13,12 +13,11 @@ from itertools import repeat
 from math import inf
 from random import getrandbits
 from typing import Final, final
-from weakref import ref
 
 from .._core.ledger import Ledger
 from .._core.rates import Rate
 from .._runtime.fork import renew_in_children
-from .gate import Change, Gate, Setting
+from .gate import Gate, Setting
 
 KEYS_EACH: Final = 64  # roughly, if all of max_keys are there
 MOST_SHARDS: Final = 1 << 12
@@ -185,23 +184,19 @@ class _Room:
 
 @final
 class Shard:
-    """One ledger behind a lock, and the gates of those of its keys that are in use.
+    """One ledger behind a lock, and the gates of those of its keys that are in use."""
 
-    A gate is held by whoever waits at it or has a permit of it, and by nothing here:
-    when the last of them lets go of it, its key may rest.
-    """
-
-    __slots__ = ("_gates", "_gone", "_lock", "_room", "_setting", "ledger")
+    __slots__ = ("_ended", "_lock", "_room", "_setting", "_uses", "ledger")
 
     def __init__(self, ledger: Ledger, setting: Setting, room: _Room) -> None:
         self.ledger = ledger
         self._setting = setting
         self._room = room
-        self._lock = threading.Lock()  # guards the ledger and _gates
-        self._gates: dict[Hashable, _GateRef] = {}
-        # Gates whose keys don't rest yet; not empty only while somebody is about to
-        # take the lock, or holds it.
-        self._gone: list[_GateRef] = []
+        self._lock = threading.Lock()  # guards the ledger and _uses
+        self._uses: dict[Hashable, _Use] = {}
+        # Holds that are over, but still count; not empty only while somebody is about
+        # to take the lock, or holds it.
+        self._ended: deque[_Stake] = deque()
 
     def enter_one(self, key: Hashable, now: float) -> bool | None:
         """Let a block of *key* in, if that needs no gate; None if there is no room."""
@@ -210,66 +205,77 @@ class Shard:
             entered = ledger.enter_one(key, now)
             if entered is None and self._add(key, now):
                 entered = self.ledger.enter_one(key, now)
-        if self._gone:
+        if self._ended:
             self.settle()
         return entered
 
-    def gate(self, key: Hashable, now: float, *, add: bool = True) -> Gate | None:
-        """Return the gate of *key*; None if it has no row, and there is no room.
+    def hold(
+        self, key: Hashable, now: float, *, lasting: bool = False, add: bool = True
+    ) -> Hold | None:
+        """Return a hold of *key*; None if it has no row, and there is no room.
 
         Args:
-            key: Whose gate.
+            key: Whose gate is used.
             now: The time.
+            lasting: Whether it may be used after a fork: else it is one call's.
             add: Whether a key without a row is given one.
         """
         with self._lock:
             ledger = self.ledger  # dropped after the lock, and forgotten keys with it
-            gate = self._gate(key)
-            if gate is None and add and self._add(key, now):
-                gate = self._gate(key)
-        if self._gone:
+            use = self._use(key)
+            if use is None and add and self._add(key, now):
+                use = self._use(key)
+            hold = None if use is None else Hold(self, use, lasting=lasting)
+        if self._ended:
             self.settle()
         del ledger
-        return gate
+        return hold
+
+    def end(self, stake: _Stake) -> None:
+        """Let the key rest if nobody else holds it, but never wait for the lock.
+
+        The collector may call it, even in a thread that holds this very lock: whoever
+        holds it goes on with it afterwards.
+        """
+        self._ended.append(stake)
+        self.settle()
 
     def sweep(self, now: float) -> None:
         """Forget the keys that equal new ones at *now*."""
         with self._lock:
             ledger = self.ledger  # dropped after the lock, and forgotten keys with it
             self._forget(now)
-        if self._gone:
+        if self._ended:
             self.settle()
         del ledger
 
     def settle(self) -> None:
-        """Let the keys rest whose gates are gone, but never wait for the lock for it.
-
-        The collector may call it, even in a thread that holds this very lock: whoever
-        holds it calls it afterwards.
-        """
-        gone = self._gone
-        while gone and self._lock.acquire(blocking=False):
+        """Let the keys rest whose last holds are over, if the lock is free."""
+        ended = self._ended
+        while ended and self._lock.acquire(blocking=False):
             try:
-                while gone:
-                    self._rest(gone[0])
-                    gone.pop(0)
+                while ended:
+                    stake = ended[0]
+                    stake.use.stakes.discard(stake)
+                    if not stake.use.stakes:
+                        self._rest(stake.use)
+                    ended.popleft()
             finally:
                 self._lock.release()
 
     def after_fork(self) -> None:
         """Go on in a forked child: nobody waits, nobody is inside."""
         self._lock = threading.Lock()
-        self._gone = []
-        ledger = self.ledger
+        self._ended = deque()
+        ledger, uses = self.ledger, list(self._uses.values())
         ledger.after_fork()
-        for key, admission in list(ledger.awake.items()):
-            it = self._gates.get(key)
-            gate = None if it is None else it()
-            if gate is None:
-                self._gates.pop(key, None)
-                ledger.rest(key)
-            else:
-                gate.renew(admission)
+        for use in uses:
+            use.gate.renew(ledger.awake[use.key])
+            use.stakes = {stake for stake in use.stakes if stake.lasting}
+            if not use.stakes:
+                self._rest(use)
+        for key in [key for key in ledger.awake if key not in self._uses]:
+            ledger.rest(key)
 
     def _add(self, key: Hashable, now: float) -> bool:
         """Give *key*, which has none, a row, if there is room."""
@@ -289,48 +295,74 @@ class Shard:
         self.ledger = old.without_free(now)
         self._room.give_back(len(old) - len(self.ledger))
 
-    def _gate(self, key: Hashable) -> Gate | None:
-        it = self._gates.get(key)
-        if it is not None:
-            gate = it()
-            if gate is not None:
-                return gate
-            self._rest(it)
-        admission = self.ledger.wake(key)
-        if admission is None:
-            return None
-        gate = Gate(admission, self._setting, key)
-        it = self._gates[key] = _GateRef(gate, self._let_go)
-        it.key, it.inbox = key, gate.inbox
-        return gate
+    def _use(self, key: Hashable) -> _Use | None:
+        use = self._uses.get(key)
+        if use is None:
+            admission = self.ledger.wake(key)
+            if admission is None:
+                return None
+            use = self._uses[key] = _Use(key, Gate(admission, self._setting, key))
+        return use
 
-    def _rest(self, it: _GateRef) -> None:
-        """Let the key of a gate that is gone rest, unless it has another by now."""
-        if self._gates.get(it.key) is not it:
+    def _rest(self, use: _Use) -> None:
+        if self._uses.get(use.key) is not use:
             return
-        ledger = self.ledger
-        before, admission = ledger.soonest, ledger.awake.get(it.key)
-        while it.inbox and admission is not None:  # Ctrl-C has left it there
-            it.inbox.popleft()(admission, admission.last)
-        ledger.rest(it.key)
+        ledger, gate = self.ledger, use.gate
+        before = ledger.soonest
+        while gate.inbox:  # Ctrl-C has left it there
+            gate.inbox.popleft()(gate.admission, gate.admission.last)
+        ledger.rest(use.key)
         if ledger.soonest < before:
             self._room.state = object()
-        del self._gates[it.key]
-
-    def _let_go(self, it: ref[Gate]) -> None:
-        assert isinstance(it, _GateRef)
-        self._gone.append(it)
-        self.settle()
+        del self._uses[use.key]
 
 
 @final
-class _GateRef(ref[Gate]):
-    """A gate for as long as somebody else holds it, and whose it is."""
+class Hold:
+    """Keeps a key awake, and not forgotten, until it ends or is dropped."""
 
-    __slots__ = ("inbox", "key")
+    __slots__ = ("_shard", "_stake", "gate")
 
-    key: Hashable
-    inbox: deque[Change]  # of the gate
+    def __init__(self, shard: Shard, use: _Use, *, lasting: bool) -> None:
+        self.gate = use.gate
+        self._shard = shard
+        self._stake = _Stake(use, lasting=lasting)
+        use.stakes.add(self._stake)
+
+    def end(self) -> None:
+        """Need the key no more; a second call does nothing.
+
+        Don't leave it to the collector: the traceback of an error may keep what its
+        frames have used for long.
+        """
+        self._shard.end(self._stake)
+
+    def __del__(self) -> None:
+        if self._stake in self._stake.use.stakes:
+            self.end()
+
+
+@final
+class _Use:
+    """A key that is in use: its gate, and who needs it."""
+
+    __slots__ = ("gate", "key", "stakes")
+
+    def __init__(self, key: Hashable, gate: Gate) -> None:
+        self.key = key
+        self.gate = gate
+        self.stakes: set[_Stake] = set()
+
+
+@final
+class _Stake:
+    """What stands for a hold, which itself may be dropped at any time."""
+
+    __slots__ = ("lasting", "use")
+
+    def __init__(self, use: _Use, *, lasting: bool) -> None:
+        self.use = use
+        self.lasting = lasting
 
 
 def _soonest(shard: Shard) -> float:

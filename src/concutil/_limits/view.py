@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from math import inf
 from types import TracebackType
 from typing import NoReturn, TypeVar, final
@@ -16,9 +17,8 @@ from .._errors import RateLimitExceeded
 from .._runtime import waiters
 from .._runtime.events import LimiterRefused, emit
 from .face import Face
-from .gate import Gate
 from .limiter import LimiterStats, shown_limits, shown_state, stats_of
-from .shards import Shards
+from .shards import Hold, Shards
 
 T = TypeVar("T")
 
@@ -43,16 +43,19 @@ class LimiterView(Face):
         self._shards = shards
         self._key = key
         self._shard = shards.of(key)
-        # The gate of the key, once for each open block: it is the same for all.
-        self._inside: list[Gate] = []
+        # One for each open block, but any of them is as good as another.
+        self._inside: list[Hold] = []
 
     def __enter__(self) -> None:
         if not self._enter_one():
-            gate = self._gate_for(ONE)
-            if not gate.try_enter():
-                gate.wait(Ticket())
-            if gate.bounded:
-                self._inside.append(gate)
+            hold = self._hold_for(ONE, lasting=False)
+            try:
+                if not hold.gate.try_enter():
+                    hold.gate.wait(Ticket())
+            except BaseException:
+                hold.end()
+                raise
+            self._keep(hold)
 
     def __exit__(
         self,
@@ -74,10 +77,13 @@ class LimiterView(Face):
             and self._enter_one()
         ):
             return
-        gate = self._gate_for(ONE)
-        await gate.admit(waiters.running_world(), Ticket())
-        if gate.bounded:
-            self._inside.append(gate)
+        hold = self._hold_for(ONE, lasting=False)
+        try:
+            await hold.gate.admit(waiters.running_world(), Ticket())
+        except BaseException:
+            hold.end()
+            raise
+        self._keep(hold)
 
     async def __aexit__(
         self,
@@ -100,11 +106,13 @@ class LimiterView(Face):
         """
         shards = self._shards
         now = shards.now()
-        gate = self._shard.gate(self._key, now, add=False)
-        if gate is None:
+        hold = self._shard.hold(self._key, now, add=False)
+        if hold is None:
             new = Admission.of(shards.rates, shards.limit, shards.slack)
             return stats_of(new, now)
-        return gate.read(stats_of)
+        stats = hold.gate.read(stats_of)
+        hold.end()
+        return stats
 
     def __repr__(self) -> str:
         shards = self._shards
@@ -121,12 +129,12 @@ class LimiterView(Face):
     def _rates(self) -> tuple[Rate, ...]:
         return self._shards.rates
 
-    def _gate_for(self, cost: Cost) -> Gate:
-        gate, wait = self._found(self._shard.gate)
-        return self._refuse(cost, wait) if gate is None else gate
+    def _hold_for(self, cost: Cost, *, lasting: bool) -> Hold:
+        hold, wait = self._found(partial(self._shard.hold, lasting=lasting))
+        return self._refuse(cost, wait) if hold is None else hold
 
-    def _gate_if_room(self) -> Gate | None:
-        return self._found(self._shard.gate)[0]
+    def _hold_if_room(self) -> Hold | None:
+        return self._found(partial(self._shard.hold, lasting=True))[0]
 
     def _enter_one(self) -> bool:
         """Let a block in without a gate, if that is possible."""
@@ -165,8 +173,16 @@ class LimiterView(Face):
 
     def _leave(self, kind: type[BaseException] | None) -> None:
         try:
-            gate: Gate | None = self._inside.pop()
+            hold: Hold | None = self._inside.pop()
         except IndexError:  # entered through another view
-            gate = self._shard.gate(self._key, self._shards.now(), add=False)
-        if gate is not None:
-            gate.leave(kind)
+            hold = self._shard.hold(self._key, self._shards.now(), add=False)
+        if hold is not None:
+            hold.gate.leave(kind)
+            hold.end()
+
+    def _keep(self, hold: Hold) -> None:
+        """Need the gate until the block is left, if it has a place to give back."""
+        if self._shards.limit is None:
+            hold.end()
+        else:
+            self._inside.append(hold)
