@@ -18,6 +18,7 @@ import pytest
 import concutil
 from concutil import (
     ConcutilError,
+    KeyedRateLimiter,
     LimiterStats,
     Permit,
     Rate,
@@ -26,6 +27,7 @@ from concutil import (
 )
 from concutil.events import (
     Event,
+    LimiterPaused,
     LimiterRefused,
     LimiterWaited,
     LoopBlocked,
@@ -64,6 +66,10 @@ HEADS = (
 # A class: one of its objects, and what that one shows of itself.
 SHOWN: dict[str, tuple[Callable[[], object], str]] = {
     "concutil.ConcutilError": (lambda: ConcutilError("no"), "ConcutilError('no')"),
+    "concutil.KeyedRateLimiter": (
+        lambda: KeyedRateLimiter("100/s", name="users"),
+        "<KeyedRateLimiter 'users' 100/s burst 1: 0 of 100000 keys>",
+    ),
     "concutil.LimiterStats": (
         lambda: LimiterStats(**dict.fromkeys(LimiterStats.__slots__, 0)),
         f"LimiterStats({', '.join(f'{name}=0' for name in LimiterStats.__slots__)})",
@@ -81,13 +87,17 @@ SHOWN: dict[str, tuple[Callable[[], object], str]] = {
         lambda: RateLimiter("100/s", name="api"),
         "<RateLimiter 'api' 100/s burst 1: 0 waiting>",
     ),
+    "concutil.events.LimiterPaused": (
+        lambda: LimiterPaused(limiter="api", seconds=2.0),
+        "LimiterPaused(limiter='api', seconds=2.0)",
+    ),
     "concutil.events.LimiterRefused": (
-        lambda: LimiterRefused(limiter="api", cost=1.0, retry_after=2.0),
-        "LimiterRefused(cost=1.0, limiter='api', retry_after=2.0)",
+        lambda: LimiterRefused(limiter="api", cost={"calls": 1.0}, retry_after=2.0),
+        "LimiterRefused(cost={'calls': 1.0}, limiter='api', retry_after=2.0)",
     ),
     "concutil.events.LimiterWaited": (
-        lambda: LimiterWaited(limiter="api", cost=1.0, waited=0.5),
-        "LimiterWaited(cost=1.0, limiter='api', waited=0.5)",
+        lambda: LimiterWaited(limiter="api", cost={"calls": 1.0}, waited=0.5),
+        "LimiterWaited(cost={'calls': 1.0}, limiter='api', waited=0.5)",
     ),
     "concutil.events.LoopBlocked": (
         lambda: LoopBlocked(limiter=None),

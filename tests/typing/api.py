@@ -14,6 +14,7 @@ from collections.abc import (
     Coroutine,
     Generator,
     Iterator,
+    Mapping,
 )
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import timedelta
@@ -27,6 +28,7 @@ import concutil.events
 import concutil.testing
 from concutil import (
     ConcutilError,
+    KeyedRateLimiter,
     LimiterStats,
     Permit,
     Rate,
@@ -35,6 +37,7 @@ from concutil import (
 )
 from concutil.events import (
     Event,
+    LimiterPaused,
     LimiterRefused,
     LimiterWaited,
     LoopBlocked,
@@ -50,10 +53,14 @@ T = TypeVar("T")
 assert_type(Rate(100), Rate)
 assert_type(Rate(0.5, timedelta(minutes=1), burst=2.5), Rate)
 assert_type(Rate(limit=100, per=60), Rate)
+assert_type(Rate(90_000, 60, burst=8_000, unit="tokens"), Rate)
+assert_type(Rate(60, 60, exact=True), Rate)
 assert_type(Rate.parse("500/min"), Rate)
 assert_type(Rate(100).limit, float)
 assert_type(Rate(100).per, float)
 assert_type(Rate(100).burst, float)
+assert_type(Rate(100).exact, bool)
+assert_type(Rate(100).unit, str)
 assert_type(Rate(100) == Rate(100), bool)
 assert_type({Rate(100): "hashable"}, dict[Rate, str])
 
@@ -72,6 +79,15 @@ _ = assert_type(limiter.permit(), Permit)
 _ = assert_type(limiter.permit(2.5, timeout=timedelta(seconds=1)), Permit)
 _ = assert_type(limiter.permit(cost=2, timeout=None), Permit)
 assert_type(limiter.try_permit(cost=2), Permit | None)
+_ = assert_type(limiter.permit({"tokens": 1200, "calls": 0.5}), Permit)
+tokens: dict[str, int] = {"tokens": 1200}
+_ = assert_type(limiter.permit(cost=tokens, timeout=0), Permit)
+assert_type(limiter.try_permit(tokens), Permit | None)
+assert_type(limiter.pause(1.5), None)
+assert_type(limiter.pause(timedelta(minutes=1)), None)
+assert_type(limiter.update("100/min", Rate(5)), None)
+assert_type(limiter.update(*from_settings, max_concurrent=5), None)
+assert_type(limiter.update(max_concurrent=None), None)
 assert_type(limiter.stats(), LimiterStats)
 
 stats = limiter.stats()
@@ -108,6 +124,9 @@ def permit_in_a_thread(permit: Permit) -> float:
     _ = assert_type(permit.wait(), Permit)
     assert_type(permit.waited, float)
     assert_type(permit.release(), None)
+    assert_type(permit.refund(), None)
+    assert_type(permit.adjust(3.5), None)
+    assert_type(permit.adjust(tokens), None)
     with permit as entered:
         _ = assert_type(entered, Permit)
         return entered.waited
@@ -250,6 +269,124 @@ assert_type(Client.static_method(1), str)
 assert_type(client.attribute, str)
 assert_type(client.pages(), Iterator[str])
 
+
+# --- decorators with a cost and a patience -------------------------------------------
+
+
+@limiter.by(2, timeout=timedelta(seconds=1))
+def costly(page: int, *, order: str = "up") -> str:
+    """A function of a fixed cost."""
+    return order * page
+
+
+def tokens_of(prompt: str, *, most: int = 500) -> Mapping[str, float]:
+    """Return what a call may cost."""
+    return {"tokens": len(prompt) + most}
+
+
+@limiter.by(cost=tokens_of)
+async def complete(prompt: str, *, most: int = 500) -> str:
+    """An async function whose arguments tell its cost."""
+    return prompt * (await coroutine(most)).count("")
+
+
+@limiter.by()
+def numbers(most: int) -> Iterator[int]:
+    """A generator function."""
+    yield from range(most)
+
+
+class Account:
+    """A method's cost may look at the object."""
+
+    def weight(self, rows: list[str]) -> int:
+        """Return what a call costs."""
+        return len(rows) + len(f"{self}")
+
+    @limiter.by(weight)
+    def insert(self, rows: list[str]) -> bool:
+        """Insert rows."""
+        return bool(rows) or self is not client
+
+
+assert_type(costly(1, order="down"), str)
+assert_type(numbers(3), Iterator[int])
+assert_type(Account().insert(["a"]), bool)
+
+
+async def await_completion() -> None:
+    """It is awaited as before."""
+    assert_type(await complete("a", most=3), str)
+
+
+# --- limiters by key -----------------------------------------------------------------
+
+limiters = KeyedRateLimiter("5/s burst 5", Rate(1000, 60), max_keys=1_000, name="users")
+assert_type(limiters, KeyedRateLimiter)
+assert_type(KeyedRateLimiter(calls_per_second=5, burst=2, slack=0), KeyedRateLimiter)
+assert_type(KeyedRateLimiter(max_concurrent=2, clock=ManualClock()), KeyedRateLimiter)
+assert_type(len(limiters), int)
+of_one = limiters["Ada"]
+of_a_pair = limiters["Ada", 5]
+_ = assert_type(of_one.permit({"tokens": 5}, timeout=1), Permit)
+assert_type(of_a_pair.try_permit(), Permit | None)
+assert_type(of_one.stats(), LimiterStats)
+assert_type(of_one.pause(1), None)
+view_as_block: AbstractContextManager[None] = of_one
+view_as_async_block: AbstractAsyncContextManager[None] = of_one
+
+
+def block_of_a_key() -> int:
+    """A block gives nothing, and swallows no exception."""
+    with limiters["Ada"] as entered:
+        assert_type(entered, None)
+        return 1
+
+
+async def async_block_of_a_key() -> int:
+    """The same with `async with`."""
+    async with limiters["Ada"] as entered:
+        assert_type(entered, None)
+        return 1
+
+
+def user_of(user: str, text: str) -> str:
+    """Return whose call it is."""
+    return user or text
+
+
+def size_of(user: str, text: str) -> float:
+    """Return what the call costs."""
+    return len(text) + len(user)
+
+
+@limiters.by(user_of, size_of, timeout=0.5)
+def post(user: str, text: str) -> bool:
+    """A function whose arguments tell the key and the cost."""
+    return user != text
+
+
+@limiters.by(lambda user, text: user, cost=2)
+async def post_soon(user: str, text: str) -> bool:
+    """An async function."""
+    return await complete(user) != text
+
+
+@limiters["Ada"]
+def for_ada(page: int) -> str:
+    """A function for one key."""
+    return str(page)
+
+
+assert_type(post("Ada", text="hello"), bool)
+assert_type(for_ada(1), str)
+
+
+async def await_post() -> None:
+    """It is awaited as before."""
+    assert_type(await post_soon("Ada", "hello"), bool)
+
+
 method: Callable[[int], str] = client.method
 decorated: Callable[[Fraction], str] = limiter(str)
 
@@ -274,12 +411,15 @@ def hook(event: Event) -> None:
     assert_type(event.asdict(), dict[str, Any])
     if isinstance(event, LimiterWaited):
         assert_type(event.limiter, str | None)
-        assert_type(event.cost, float)
+        assert_type(event.cost, Mapping[str, float])
         assert_type(event.waited, float)
     elif isinstance(event, LimiterRefused):
         assert_type(event.limiter, str | None)
-        assert_type(event.cost, float)
+        assert_type(event.cost, Mapping[str, float])
         assert_type(event.retry_after, float)
+    elif isinstance(event, LimiterPaused):
+        assert_type(event.limiter, str | None)
+        assert_type(event.seconds, float)
     elif isinstance(event, LoopBlocked):
         assert_type(event.limiter, str | None)
 
@@ -290,8 +430,9 @@ assert_type(subscribe(hook)(), None)
 with subscribe(heard.append) as subscription:
     assert_type(subscription, Subscription)
 
-LimiterWaited(limiter="api", cost=1, waited=0.5)  # for tests of a hook
-LimiterRefused(limiter=None, cost=1.5, retry_after=2)
+LimiterWaited(limiter="api", cost={"calls": 1}, waited=0.5)  # for tests of a hook
+LimiterRefused(limiter=None, cost={"calls": 1.5}, retry_after=2)
+LimiterPaused(limiter="api", seconds=5)
 LoopBlocked(limiter="api")
 
 # --- clocks --------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from concutil import Permit, Rate, RateLimiter, RateLimitExceeded
+from concutil import KeyedRateLimiter, Permit, Rate, RateLimiter, RateLimitExceeded
 from concutil.events import Event, LimiterWaited, subscribe
 from concutil.testing import ManualClock, cancelled_at
 
@@ -21,6 +21,8 @@ limiter = RateLimiter("100/s")
 Rate("100")  # type: ignore[arg-type]  # a number, or Rate.parse
 Rate()  # type: ignore[call-arg]  # no rate without a limit
 Rate(100, 1, 5)  # type: ignore[call-arg]  # burst is keyword-only
+Rate(100, exact="yes")  # type: ignore[arg-type]  # True or False
+Rate(100, unit=5)  # type: ignore[arg-type]  # a word
 Rate(100).limit = 5  # type: ignore[misc]  # it is frozen
 Rate.parse(100)  # type: ignore[arg-type]  # a text
 RateLimiter(100)  # type: ignore[arg-type]  # say calls_per_second=100
@@ -28,6 +30,10 @@ RateLimiter("100/s", max_concurrent=1.5)  # type: ignore[arg-type]  # whole plac
 RateLimiter("100/s", slack=None)  # type: ignore[arg-type]  # 0 is strict
 RateLimiter("100/s", rate=5)  # type: ignore[call-arg]  # no such option
 RateLimiter("100/s", clock=object())  # type: ignore[arg-type]  # not a clock
+limiter.pause()  # type: ignore[call-arg]  # how long?
+limiter.pause("5")  # type: ignore[arg-type]  # seconds or a timedelta
+limiter.update(5)  # type: ignore[arg-type]  # a Rate or a text
+limiter.update(burst=5)  # type: ignore[call-arg]  # each rate names its own
 limiter.calls_per_second = 5  # type: ignore[attr-defined]  # made once for all
 
 
@@ -39,6 +45,10 @@ class MyLimiter(RateLimiter):  # type: ignore[misc]  # it is final
 
 _ = limiter.permit(1, 5)  # type: ignore[call-arg]  # timeout is keyword-only
 _ = limiter.permit(timeout="5")  # type: ignore[arg-type]  # seconds or a timedelta
+_ = limiter.permit(["tokens"])  # type: ignore[arg-type]  # amounts by unit
+_ = limiter.permit({"tokens": "5"})  # type: ignore[dict-item]  # amounts are numbers
+limiter.permit().adjust()  # type: ignore[call-arg]  # to what?
+limiter.permit().refund(5)  # type: ignore[call-arg]  # all of it; else adjust
 limiter.try_permit(timeout=1)  # type: ignore[call-arg]  # it never waits
 _ = Permit()  # type: ignore[call-arg]  # a limiter makes them
 
@@ -72,7 +82,36 @@ plain(1, sort="down")  # type: ignore[call-arg]  # no such parameter
 limiter(5)  # type: ignore[arg-type]  # not a function
 number: int = plain(1)  # type: ignore[assignment]  # a str
 text: str = coroutine(1)  # type: ignore[assignment]  # not awaited
+limiter.by(1, 5)  # type: ignore[call-arg]  # timeout is keyword-only
+limiter.by(cost=str)(plain)  # type: ignore[arg-type]  # a cost is a number or amounts
+
+
+def length_of(text: str) -> int:
+    """Return what a call with a text costs."""
+    return len(text)
+
+
+limiter.by(length_of)(plain)  # type: ignore[arg-type]  # other parameters
 wrong: Callable[[str], str] = plain  # type: ignore[assignment]  # takes an int
+
+# --- limiters by key -----------------------------------------------------------------
+
+limiters = KeyedRateLimiter("5/s", max_concurrent=2)
+
+KeyedRateLimiter(5)  # type: ignore[arg-type]  # say calls_per_second=5
+KeyedRateLimiter("5/s", max_keys=None)  # type: ignore[arg-type]  # always bounded
+limiters[[]]  # type: ignore[index]  # a key is hashable  # noqa: B018
+limiters["Ada"] = limiter  # type: ignore[index]  # each key has its own
+limiters["Ada"].update("5/s")  # type: ignore[attr-defined]  # the limits are all keys'
+limiters.permit()  # type: ignore[attr-defined]  # of which key?
+limiters.by("Ada")  # type: ignore[arg-type]  # a function of the arguments
+limiters.by(length_of)(plain)  # type: ignore[arg-type]  # other parameters
+
+with limiters:  # type: ignore[attr-defined]  # of which key?
+    pass
+
+for _key in limiters:  # type: ignore[attr-defined]  # it is no collection
+    pass
 
 # --- errors, events, clocks ----------------------------------------------------------
 
@@ -92,8 +131,8 @@ def hook(event: Event) -> None:
 
 subscribe(narrow)  # type: ignore[arg-type]  # it takes one kind only
 subscribe(hook())  # type: ignore[call-arg,func-returns-value,arg-type]  # it is called
-LimiterWaited("api", 1, 0.5)  # type: ignore[call-arg]  # fields by name
-LimiterWaited(limiter="api", cost=1)  # type: ignore[call-arg]  # one is missing
+LimiterWaited("api", {}, 0.5)  # type: ignore[call-arg]  # fields by name
+LimiterWaited(limiter="api", cost={})  # type: ignore[call-arg]  # one is missing
 ManualClock("noon")  # type: ignore[arg-type]  # seconds are numbers
 ManualClock().advance("1s")  # type: ignore[arg-type]  # seconds or a timedelta
 

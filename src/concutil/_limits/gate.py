@@ -49,12 +49,12 @@ class Setting:
     __slots__ = ("clock", "name", "now", "told_of_loop", "yield_every")
 
     def __init__(self, name: str | None, clock: Clock | None) -> None:
-        self.name = name
+        self.name: str | None = name
         self.clock = clock
-        self.now = reader(clock)
+        self.now: Callable[[], float] = reader(clock)
         # How long a task may go on without yielding; a clock of the user's own can't
         # tell, so there the loop's world decides.
-        self.yield_every = YIELD_EVERY_S if clock is None else -inf
+        self.yield_every: float = YIELD_EVERY_S if clock is None else -inf
         self.told_of_loop = False  # that it is blocked
 
     def __str__(self) -> str:
@@ -92,9 +92,9 @@ class Gate:
         self.name = setting.name
         self.now = setting.now
         self.yield_every = setting.yield_every
-        self.bounded = admission.counted  # else nobody has a place to give back
-        self.admission = admission
-        self.lock = threading.Lock()  # guards the admission and all tickets
+        self.bounded: bool = admission.counted  # else nobody has a place to give back
+        self.admission: Admission = admission
+        self.lock: threading.Lock = threading.Lock()  # guards the admission and all tickets
         # Not empty only while somebody is about to take the lock, or holds it.
         self.inbox: deque[Change] = deque()
 
