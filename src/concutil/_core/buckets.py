@@ -220,7 +220,7 @@ class Window:
         """Return the latest entry."""
         return self._entries[-1]
 
-    def give_back(self, amount: float, mark: _Entry, last: float) -> _Entry:  # noqa: ARG002
+    def give_back(self, amount: float, mark: _Entry, last: float) -> _Entry:  # noqa: ARG002 - as Bucket
         """Take *amount* off the entry *mark*."""
         amount = min(amount, mark.amount)  # nothing is left of one that was forgotten
         mark.amount -= amount

@@ -44,8 +44,8 @@ class Ledger:
     def __init__(
         self, rates: tuple[Rate, ...], limit: int | None, slack: float
     ) -> None:
-        self.rates = rates
-        self.limit = limit
+        self.rates: tuple[Rate, ...] = rates
+        self.limit: int | None = limit
         self._slack = slack
         # The columns follow the order of this dict, and may be longer only while a
         # key is added: see _mend.
@@ -64,7 +64,7 @@ class Ledger:
         self._last = -inf  # the latest time seen: time never runs backwards here
         self._sweep_at = FEW
         self.awake: dict[Hashable, Admission] = {}
-        self.soonest = inf  # the least of _free
+        self.soonest: float = inf  # the least of _free
 
     def __len__(self) -> int:
         return len(self._rows)

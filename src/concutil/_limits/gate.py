@@ -50,12 +50,12 @@ class Setting:
 
     def __init__(self, name: str | None, clock: Clock | None) -> None:
         self.name: str | None = name
-        self.clock = clock
+        self.clock: Clock | None = clock
         self.now: Callable[[], float] = reader(clock)
         # How long a task may go on without yielding; a clock of the user's own can't
         # tell, so there the loop's world decides.
         self.yield_every: float = YIELD_EVERY_S if clock is None else -inf
-        self.told_of_loop = False  # that it is blocked
+        self.told_of_loop: bool = False  # that it is blocked
 
     def __str__(self) -> str:
         return "the limiter" if self.name is None else f"limiter {self.name!r}"
@@ -89,12 +89,14 @@ class Gate:
     ) -> None:
         self._setting = setting
         self._key = key
-        self.name = setting.name
-        self.now = setting.now
-        self.yield_every = setting.yield_every
+        self.name: str | None = setting.name
+        self.now: Callable[[], float] = setting.now
+        self.yield_every: float = setting.yield_every
         self.bounded: bool = admission.counted  # else nobody has a place to give back
         self.admission: Admission = admission
-        self.lock: threading.Lock = threading.Lock()  # guards the admission and all tickets
+        self.lock: threading.Lock = (
+            threading.Lock()
+        )  # guards the admission and all tickets
         # Not empty only while somebody is about to take the lock, or holds it.
         self.inbox: deque[Change] = deque()
 

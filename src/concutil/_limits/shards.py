@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from itertools import repeat
 from math import inf
 from random import getrandbits
@@ -61,14 +61,14 @@ class Shards:
         max_keys: int,
         setting: Setting,
     ) -> None:
-        self.rates = rates
-        self.limit = limit
-        self.slack = slack
+        self.rates: tuple[Rate, ...] = rates
+        self.limit: int | None = limit
+        self.slack: float = slack
         self.max_keys = max_keys
-        self.setting = setting
-        self.now = setting.now
+        self.setting: Setting = setting
+        self.now: Callable[[], float] = setting.now
         # Whether a few numbers tell all that a block depends on.
-        self.plain = limit is None and not any(rate.exact for rate in rates)
+        self.plain: bool = limit is None and not any(rate.exact for rate in rates)
         count = min(MOST_SHARDS, 1 << (max_keys // KEYS_EACH).bit_length())
         self._mask = count - 1
         # Nobody can choose keys that fall into one ledger.
@@ -141,10 +141,13 @@ class _Room:
 
     def __init__(self) -> None:
         self._items: deque[None] = deque()  # its methods need no lock
-        self.made = 0
+        self.made: int = 0
         # Another object after each change by which more can be had than was known.
-        self.state = object()
-        self.full = self.state, -inf  # the state that was looked at, and the outcome
+        self.state: object = object()
+        self.full: tuple[object, float] = (
+            self.state,
+            -inf,
+        )  # the state that was looked at, and the outcome
 
     @property
     def used(self) -> int:
@@ -189,7 +192,7 @@ class Shard:
     __slots__ = ("_ended", "_lock", "_room", "_setting", "_uses", "ledger")
 
     def __init__(self, ledger: Ledger, setting: Setting, room: _Room) -> None:
-        self.ledger = ledger
+        self.ledger: Ledger = ledger
         self._setting = setting
         self._room = room
         self._lock = threading.Lock()  # guards the ledger and _uses
@@ -324,7 +327,7 @@ class Hold:
     __slots__ = ("_shard", "_stake", "gate")
 
     def __init__(self, shard: Shard, use: _Use, *, lasting: bool) -> None:
-        self.gate = use.gate
+        self.gate: Gate = use.gate
         self._shard = shard
         self._stake = _Stake(use, lasting=lasting)
         use.stakes.add(self._stake)
@@ -349,8 +352,8 @@ class _Use:
     __slots__ = ("gate", "key", "stakes")
 
     def __init__(self, key: Hashable, gate: Gate) -> None:
-        self.key = key
-        self.gate = gate
+        self.key: Hashable = key
+        self.gate: Gate = gate
         self.stakes: set[_Stake] = set()
 
 
@@ -361,8 +364,8 @@ class _Stake:
     __slots__ = ("lasting", "use")
 
     def __init__(self, use: _Use, *, lasting: bool) -> None:
-        self.use = use
-        self.lasting = lasting
+        self.use: _Use = use
+        self.lasting: bool = lasting
 
 
 def _soonest(shard: Shard) -> float:
