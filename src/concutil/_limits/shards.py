@@ -64,7 +64,7 @@ class Shards:
         self.rates: tuple[Rate, ...] = rates
         self.limit: int | None = limit
         self.slack: float = slack
-        self.max_keys = max_keys
+        self.max_keys: int = max_keys
         self.setting: Setting = setting
         self.now: Callable[[], float] = setting.now
         # Whether a few numbers tell all that a block depends on.
