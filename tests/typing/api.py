@@ -273,12 +273,6 @@ assert_type(client.pages(), Iterator[str])
 # --- decorators with a cost and a patience -------------------------------------------
 
 
-@limiter.by(2, timeout=timedelta(seconds=1))
-def costly(page: int, *, order: str = "up") -> str:
-    """A function of a fixed cost."""
-    return order * page
-
-
 def tokens_of(prompt: str, *, most: int = 500) -> Mapping[str, float]:
     """Return what a call may cost."""
     return {"tokens": len(prompt) + most}
@@ -288,12 +282,6 @@ def tokens_of(prompt: str, *, most: int = 500) -> Mapping[str, float]:
 async def complete(prompt: str, *, most: int = 500) -> str:
     """An async function whose arguments tell its cost."""
     return prompt * (await coroutine(most)).count("")
-
-
-@limiter.by()
-def numbers(most: int) -> Iterator[int]:
-    """A generator function."""
-    yield from range(most)
 
 
 class Account:
@@ -306,11 +294,9 @@ class Account:
     @limiter.by(weight)
     def insert(self, rows: list[str]) -> bool:
         """Insert rows."""
-        return bool(rows) or self is not client
+        return bool(self.weight(rows))
 
 
-assert_type(costly(1, order="down"), str)
-assert_type(numbers(3), Iterator[int])
 assert_type(Account().insert(["a"]), bool)
 
 
@@ -366,7 +352,7 @@ def post(user: str, text: str) -> bool:
     return user != text
 
 
-@limiters.by(lambda user, text: user, cost=2)
+@limiters.by(user_of, cost=2)
 async def post_soon(user: str, text: str) -> bool:
     """An async function."""
     return await complete(user) != text

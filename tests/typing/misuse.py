@@ -82,7 +82,6 @@ plain(1, sort="down")  # type: ignore[call-arg]  # no such parameter
 limiter(5)  # type: ignore[arg-type]  # not a function
 number: int = plain(1)  # type: ignore[assignment]  # a str
 text: str = coroutine(1)  # type: ignore[assignment]  # not awaited
-limiter.by(1, 5)  # type: ignore[call-arg]  # timeout is keyword-only
 limiter.by(cost=str)(plain)  # type: ignore[arg-type]  # a cost is a number or amounts
 
 
@@ -100,7 +99,7 @@ limiters = KeyedRateLimiter("5/s", max_concurrent=2)
 
 KeyedRateLimiter(5)  # type: ignore[arg-type]  # say calls_per_second=5
 KeyedRateLimiter("5/s", max_keys=None)  # type: ignore[arg-type]  # always bounded
-limiters[[]]  # type: ignore[index]  # a key is hashable  # noqa: B018
+limiters[[]]  # type: ignore[index]  # a key is hashable
 limiters["Ada"] = limiter  # type: ignore[index]  # each key has its own
 limiters["Ada"].update("5/s")  # type: ignore[attr-defined]  # the limits are all keys'
 limiters.permit()  # type: ignore[attr-defined]  # of which key?
@@ -110,7 +109,7 @@ limiters.by(length_of)(plain)  # type: ignore[arg-type]  # other parameters
 with limiters:  # type: ignore[attr-defined]  # of which key?
     pass
 
-for _key in limiters:  # type: ignore[attr-defined]  # it is no collection
+for _key in limiters:  # type: ignore[misc]  # it is no collection
     pass
 
 # --- errors, events, clocks ----------------------------------------------------------
