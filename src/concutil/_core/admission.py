@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from math import inf
 
-from .buckets import ROUNDING_S, Bucket, bucket_of
+from .buckets import ROUNDING_S, Bucket, bucket_of, taker_of
 from .cost import CALLS, ONE, Cost
 from .rates import Rate, most_at_once
 from .ticket import GONE, GRANTED, QUEUED, Taken, Ticket
@@ -26,6 +26,7 @@ class Admission:
         "_hold",
         "_kept",
         "_last",
+        "_ones",
         "_queued",
         "_ready",
         "_slack",
@@ -125,7 +126,10 @@ class Admission:
         """Take a place and one call of every rate at *now*, all or nothing."""
         if now < self._last:  # noqa: PLR1730  # max() costs a third of all this
             now = self._last  # an old time counts as the latest one seen
-        if now < self._ready or self.booked - self.left >= self.limit:
+        if now < self._ready:
+            return False
+        # To compare a count with inf costs more than to ask first.
+        if self.counted and self.booked - self.left >= self.limit:
             return False
         self._last = now
         self._ready = self._take_one(1.0, now)
@@ -146,9 +150,11 @@ class Admission:
     def enter(self, ticket: Ticket, now: float) -> None:
         """Queue *ticket*, unless the rates can't admit it before its patience ends."""
         now = max(now, ticket.since)
-        wait = inf if self._is_hopeless(ticket) else self._wait_behind(ticket.cost, now)
+        wait = inf if self._is_hopeless(ticket) else 0.0
+        if wait == 0 and ticket.until < inf:
+            wait = self._wait_behind(ticket.cost, now)
         ticket.retry_after = wait
-        if wait > 0 and now + wait > ticket.until + ROUNDING_S:
+        if wait > 0 and (wait == inf or now + wait > ticket.until + ROUNDING_S):
             ticket.state = GONE
             return
         # Ctrl-C may come between any two of these: `undo` goes by `home`, and whoever
@@ -256,7 +262,7 @@ class Admission:
         self._turned_away.clear()
         while self.lines:
             firsts = [next(iter(line)) for line in self.lines.values()]
-            head = min(firsts, key=_by_arrival)
+            head = firsts[0] if len(firsts) == 1 else min(firsts, key=_by_arrival)
             woken.append(head)
             if not self._grant(head, now):
                 woken.pop()
@@ -278,10 +284,13 @@ class Admission:
     def _use(self, buckets: Iterable[Bucket]) -> None:
         self._buckets = tuple(buckets)
         calls = [bucket for bucket in self._buckets if bucket.rate.unit == CALLS]
-        self._take_one = _taker(calls)
+        self._take_one = taker_of(calls)
+        self._ones = [(bucket, 1.0) for bucket in calls]
         self._ready = self._opens(ONE)
 
     def _amounts(self, cost: Cost) -> list[tuple[Bucket, float]]:
+        if cost is ONE:
+            return self._ones
         pairs = [(bucket, cost.get(bucket.rate.unit, 0.0)) for bucket in self._buckets]
         return [(bucket, amount) for bucket, amount in pairs if amount > 0]
 
@@ -335,17 +344,3 @@ class Admission:
 
 def _by_arrival(ticket: Ticket) -> int:
     return ticket.arrival
-
-
-def _taker(buckets: list[Bucket]) -> Callable[[float, float], float]:
-    """Return what takes of all *buckets*, at the cost of one call if it is only one."""
-    if len(buckets) == 1:
-        return buckets[0].take
-
-    def take(amount: float, now: float) -> float:
-        ready = -inf
-        for bucket in buckets:
-            ready = max(ready, bucket.take(amount, now))
-        return ready
-
-    return take

@@ -8,6 +8,7 @@ counts one unit; amounts are floats.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from math import ceil, inf
 from typing import Any, Final, Protocol, final
 
@@ -76,6 +77,22 @@ class Bucket(Protocol):
 def bucket_of(rate: Rate, slack: float) -> Bucket:
     """Return the bucket of *rate*, which has granted nothing."""
     return Window(rate, slack) if rate.exact else Gcra(rate, slack)
+
+
+def taker_of(buckets: list[Bucket]) -> Callable[[float, float], float]:
+    """Return what takes of all *buckets*, at the cost of one call if it is only one."""
+    if len(buckets) == 1:
+        return buckets[0].take
+
+    def take(amount: float, now: float) -> float:
+        ready = -inf
+        for bucket in buckets:
+            opens = bucket.take(amount, now)
+            if opens > ready:  # noqa: PLR1730  # max() costs a third of all this
+                ready = opens
+        return ready
+
+    return take
 
 
 @final
