@@ -273,6 +273,12 @@ assert_type(client.pages(), Iterator[str])
 # --- decorators with a cost and a patience -------------------------------------------
 
 
+@limiter.by(2, timeout=timedelta(seconds=1))
+def costly(page: int, *, order: str = "up") -> str:
+    """A function of a fixed cost."""
+    return order * page
+
+
 def tokens_of(prompt: str, *, most: int = 500) -> Mapping[str, float]:
     """Return what a call may cost."""
     return {"tokens": len(prompt) + most}
@@ -282,6 +288,12 @@ def tokens_of(prompt: str, *, most: int = 500) -> Mapping[str, float]:
 async def complete(prompt: str, *, most: int = 500) -> str:
     """An async function whose arguments tell its cost."""
     return prompt * (await coroutine(most)).count("")
+
+
+@limiter.by()
+def numbers(most: int) -> Iterator[int]:
+    """A generator function."""
+    yield from range(most)
 
 
 class Account:
@@ -297,6 +309,8 @@ class Account:
         return bool(self.weight(rows))
 
 
+assert_type(costly(1, order="down"), str)
+assert_type(numbers(3), Iterator[int])
 assert_type(Account().insert(["a"]), bool)
 
 

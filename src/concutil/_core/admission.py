@@ -220,7 +220,7 @@ class Admission:
                 ticket.taken.append(Taken(bucket, more))
             for taken in reversed(ticket.taken) if more < 0 else ():
                 if taken.bucket is bucket:
-                    more += taken.give_back(-more, self._last)
+                    more += taken.give_back(-more)
         ticket.cost = cost
         self._ready = self._opens(ONE)
 

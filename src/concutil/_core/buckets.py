@@ -7,12 +7,16 @@ counts one unit; amounts are floats.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from math import ceil, inf
 from typing import Any, Final, Protocol, final
 
 from .rates import Rate
+
+# That many of the grants of a Gcra can be told apart when one is given back.
+MOST_LOWS: Final = 64
 
 # Sums of floats may fall short of the instant that they stand for.
 ROUNDING_S: Final = 1e-9
@@ -45,11 +49,11 @@ class Bucket(Protocol):
         """Return what `give_back` needs to know of the latest `take`."""
         ...
 
-    def give_back(self, amount: float, mark: Any, last: float) -> Any:
-        """Undo *amount* of the grant that *mark* stands for, and return its new mark.
+    def give_back(self, amount: float, mark: Any) -> None:
+        """Undo *amount* of the grant that *mark* stands for.
 
-        Later grants, the latest of them at *last*, may have used its time already:
-        what a replay of history without it would not leave, stays spent.
+        Later grants may have used its time already: what a replay of history without
+        it would not leave, stays spent.
         """
         ...
 
@@ -107,14 +111,30 @@ class Gcra:
     Source: ITU-T I.371, virtual scheduling; the slack after go.uber.org/ratelimit.
     """
 
-    __slots__ = ("_credit", "_interval", "_lead", "_slack", "_spent", "rate", "tat")
+    __slots__ = (
+        "_credit",
+        "_interval",
+        "_lead",
+        "_lost",
+        "_lows",
+        "_marks",
+        "_slack",
+        "rate",
+        "tat",
+    )
 
     slip = ROUNDING_S
 
     def __init__(self, rate: Rate, slack: float) -> None:
         self._slack = slack
         self.tat = -inf
-        self._spent = 0.0  # the sum of all grants: see give_back
+        # How much lower the point in time could have been at each later grant, without
+        # changing it: that much of an earlier one can be given back. Of all that came
+        # after a mark only the least counts, so these pairs of mark and seconds ascend
+        # in both. None while there is no mark.
+        self._lows: list[list[float]] | None = None
+        self._marks = 0
+        self._lost = 0  # up to this mark nothing can be given back any more
         self._set(rate)
 
     def _set(self, rate: Rate) -> None:
@@ -136,28 +156,46 @@ class Gcra:
         """Grant *amount* at *now*, due or not, and return when 1 will be granted."""
         tat = self.tat
         floor = now - self._slack
-        if tat < floor:  # noqa: PLR1730  # max() costs a third of all this
+        if tat < floor:
             tat = floor
+            self._lows, self._lost = None, self._marks
+        elif self._lows is not None:
+            self._note(tat - floor)
         self.tat = tat = tat + amount * self._interval
-        self._spent += amount
         return tat - self._lead
 
-    def mark(self) -> float:
-        """Return the sum of all grants up to the latest."""
-        return self._spent
+    def mark(self) -> int:
+        """Return the number of the latest grant among those that were asked for."""
+        if self._lows is None:
+            self._lows = []
+        self._marks += 1
+        return self._marks
 
-    def give_back(self, amount: float, mark: float, last: float) -> float:
-        """Undo *amount* of the grant after which the sum was *mark*."""
-        # Where the point in time would stand had nothing been granted since *mark*;
-        # idle time that later grants skipped is in it, and counts as used.
-        then = self.tat - (self._spent - mark) * self._interval
-        unused = then - (last - self._slack)
-        self.tat -= max(0.0, min(amount * self._interval, unused))
-        # Later marks count from the sum as it was: only the latest may shrink it.
-        # Otherwise it stays too high, and less is given back.
-        if self._spent == mark:  # exact: no arithmetic in between
-            self._spent = mark = mark - amount
-        return mark
+    def give_back(self, amount: float, mark: int) -> None:
+        """Undo *amount* of the grant *mark*."""
+        if mark <= self._lost or self._lows is None:
+            return
+        lows, seconds = self._lows, amount * self._interval
+        first = bisect_left(lows, [mark])
+        if first < len(lows):
+            seconds = min(seconds, lows[first][1])
+        self.tat -= seconds
+        for low in lows[first:]:
+            low[1] -= seconds
+        while 0 < first < len(lows) and lows[first - 1][1] >= lows[first][1]:
+            first -= 1
+            del lows[first]
+
+    def _note(self, seconds: float) -> None:
+        lows = self._lows or []
+        while lows and lows[-1][1] >= seconds:
+            lows.pop()
+        if not lows or lows[-1][0] < self._marks:
+            lows.append([self._marks, seconds])
+        if len(lows) > MOST_LOWS:
+            oldest = lows.pop(0)
+            lows[0][1] = oldest[1]  # the lower one: the oldest are given back less
+        self._lows = lows
 
     def changed(self, rate: Rate, now: float) -> Bucket:
         """Return a bucket that goes on by *rate*, with the same debt in calls."""
@@ -167,9 +205,14 @@ class Gcra:
             if debt > 0:
                 window.take(debt, now)
             return window
+        longer = rate.per / rate.limit / self._interval
         self._set(rate)
         if debt > 0:
             self.tat = now + debt * self._interval
+        if self._lows is not None:
+            for low in self._lows:
+                low[1] *= longer
+            self._note(debt * self._interval)
         return self
 
     def debt(self, now: float) -> float:
@@ -237,12 +280,11 @@ class Window:
         """Return the latest entry."""
         return self._entries[-1]
 
-    def give_back(self, amount: float, mark: _Entry, last: float) -> _Entry:  # noqa: ARG002 - as Bucket
-        """Take *amount* off the entry *mark*."""
+    def give_back(self, amount: float, mark: _Entry) -> None:
+        """Take *amount* off the entry *mark*: whoever came later needed none of it."""
         amount = min(amount, mark.amount)  # nothing is left of one that was forgotten
         mark.amount -= amount
         self._total -= amount
-        return mark
 
     def changed(self, rate: Rate, now: float) -> Bucket:
         """Return a bucket that goes on by *rate*, with the same debt in calls."""

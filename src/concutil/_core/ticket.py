@@ -75,9 +75,9 @@ class Taken:
         self.amount: float = amount
         self.mark: Any = bucket.mark()
 
-    def give_back(self, amount: float, last: float) -> float:
+    def give_back(self, amount: float) -> float:
         """Give back up to *amount*, and return how much that was."""
         amount = min(amount, self.amount)
-        self.mark = self.bucket.give_back(amount, self.mark, last)
+        self.bucket.give_back(amount, self.mark)
         self.amount -= amount
         return amount

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from math import inf
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, overload
 
 from .._core import options
 from .._core.cost import ONE, Cost, cost_of
@@ -126,6 +126,22 @@ class Face(ABC):
         .. versionadded:: 0.1
         """
         return guarded(fn, lambda *_args, **_kwargs: self)
+
+    @overload
+    def by(
+        self,
+        cost: float | Mapping[str, float] = 1,
+        *,
+        timeout: float | timedelta | None = None,
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+
+    @overload
+    def by(
+        self,
+        cost: Callable[P, float | Mapping[str, float]],
+        *,
+        timeout: float | timedelta | None = None,
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 
     def by(
         self,
