@@ -9,6 +9,8 @@ class ConcutilError(Exception):
     """Base class of every error that concutil raises by itself.
 
     Misuse is reported as `ValueError`, `TypeError` or `RuntimeError` instead.
+
+    .. versionadded:: 0.1
     """
 
     __module__ = "concutil"
@@ -33,9 +35,15 @@ class RateLimitExceeded(ConcutilError):  # noqa: N818  # a contract
 
     Nothing was booked.
 
+    Args:
+        message: What was wanted, and why it could not be had.
+        retry_after: See below.
+
     Attributes:
         retry_after: Seconds until the rates would admit the same request. 0 when
             only the concurrency place was late.
+
+    .. versionadded:: 0.1
     """
 
     __module__ = "concutil"

@@ -5,6 +5,10 @@ standard library's logger `concutil`, with the fields as
 attributes ``concutil.<field>`` of the record.
 """
 
+# For the annotations of these classes: they resolve where a class says that it is.
+from collections.abc import Mapping
+from typing import ClassVar
+
 from ._runtime.events import (
     Event,
     LimiterPaused,

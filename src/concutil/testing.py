@@ -149,6 +149,7 @@ async def cancelled_at(
     import anyio
 
     async def call() -> None:
+        """Await what is no coroutine as well."""
         await fn(*args, **kwargs)
 
     with anyio.CancelScope() as scope:

@@ -16,7 +16,9 @@ ONE: Final[Cost] = {CALLS: 1.0}  # what a block costs
 def cost_of(value: object, rates: Iterable[Rate]) -> Cost:
     """Return *value*, a number of calls or amounts by unit, as amounts by unit.
 
-    Calls are 1 unless given.
+    Args:
+        value: What a caller gave; calls are 1 unless given.
+        rates: The rates that count it.
 
     Raises:
         TypeError: If it is of the wrong kind.

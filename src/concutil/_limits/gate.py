@@ -163,6 +163,10 @@ class Gate:
     async def admit(self, world: World, ticket: Ticket) -> None:
         """Wait until *ticket* is granted: the one text for threads and tasks.
 
+        Args:
+            world: Where this runs.
+            ticket: What is asked for; new.
+
         Raises:
             RateLimitExceeded: If its patience ends before.
         """

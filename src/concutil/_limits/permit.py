@@ -32,6 +32,10 @@ class Permit:
     One that is dropped while it holds a place gives it back, with a
     `ResourceWarning`.
 
+    Args:
+        hold: The limiter's own; permits aren't made by hand.
+        ticket: What is asked for.
+
     Raises:
         RateLimitExceeded: When it is taken, if its timeout can't be met. Nothing is
             booked then.
@@ -174,7 +178,7 @@ class Permit:
         cost = shown_cost(ticket.cost)
         return f"<Permit of cost {cost} from {self._gate}: {ticket.state}>"
 
-    async def _take(self) -> Self:
+    async def _take(self) -> Self:  # noqa: HC2 - the other face of one text
         self._check_new()
         try:
             await self._gate.admit(running_world(), self._ticket)

@@ -33,6 +33,10 @@ class Clock(Protocol):
     def call_at(self, when: float, wake: Callable[[], object]) -> Callable[[], object]:
         """Call *wake* once, from any thread, as soon as the time is *when* or later.
 
+        Args:
+            when: A time of this clock, in seconds; it may be past.
+            wake: What to call.
+
         Returns:
             A function that calls this off; calling it late or twice does nothing.
 

@@ -183,6 +183,9 @@ def subscribe(hook: Callable[[Event], object]) -> Subscription:
     return subscription
 
 
+subscribe.__module__ = "concutil.events"
+
+
 def emit(event: Event) -> None:
     """Tell *event* to all hooks."""
     for hook in list(_hooks.values()):
