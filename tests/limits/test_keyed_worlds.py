@@ -192,6 +192,11 @@ async def test_a_loop_that_needn_t_wait_lets_others_run() -> None:
         while not stop:
             async with limiters["a"]:
                 pass
+    before = limiters["a"].stats().granted
+    for _ in range(100):
+        async with limiters["a"]:
+            pass
+    assert limiters["a"].stats().granted == before + 100
 
 
 def in_child(check: Callable[[], bool]) -> bool:

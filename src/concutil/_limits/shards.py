@@ -19,7 +19,7 @@ from .._core.rates import Rate
 from .._runtime.fork import renew_in_children
 from .gate import Gate, Setting
 
-KEYS_EACH: Final = 64  # roughly, if all of max_keys are there
+KEYS_EACH: Final = 128  # roughly, if all of max_keys are there
 MOST_SHARDS: Final = 1 << 12
 _MADE_AT_ONCE: Final = 1_000
 
@@ -199,7 +199,7 @@ class Shard:
         self._uses: dict[Hashable, _Use] = {}
         # Holds that are over, but still count; not empty only while somebody is about
         # to take the lock, or holds it.
-        self._ended: deque[_Stake] = deque()
+        self._ended: list[_Stake] = []
 
     def enter_one(self, key: Hashable, now: float) -> bool | None:
         """Let a block of *key* in, if that needs no gate; None if there is no room."""
@@ -262,14 +262,14 @@ class Shard:
                     stake.use.stakes.discard(stake)
                     if not stake.use.stakes:
                         self._rest(stake.use)
-                    ended.popleft()
+                    ended.pop(0)
             finally:
                 self._lock.release()
 
     def after_fork(self) -> None:
         """Go on in a forked child: nobody waits, nobody is inside."""
         self._lock = threading.Lock()
-        self._ended = deque()
+        self._ended = []
         ledger, uses = self.ledger, list(self._uses.values())
         ledger.after_fork()
         for use in uses:
