@@ -35,10 +35,6 @@ class RateLimitExceeded(ConcutilError):  # noqa: N818  # a contract
 
     Nothing was booked.
 
-    Args:
-        message: What was wanted, and why it could not be had.
-        retry_after: See below.
-
     Attributes:
         retry_after: Seconds until the rates would admit the same request. 0 when
             only the concurrency place was late.
@@ -50,6 +46,9 @@ class RateLimitExceeded(ConcutilError):  # noqa: N818  # a contract
 
     retry_after: float
 
-    def __init__(self, message: str, *, retry_after: float) -> None:
+    # Not made by users.
+    def __init__(  # noqa: DOC101, DOC103 - ours
+        self, message: str, *, retry_after: float
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after

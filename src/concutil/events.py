@@ -6,8 +6,8 @@ attributes ``concutil.<field>`` of the record.
 """
 
 # For the annotations of these classes: they resolve where a class says that it is.
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping  # noqa: F401 - see above
+from typing import ClassVar  # noqa: F401 - see above
 
 from ._runtime.events import (
     Event,

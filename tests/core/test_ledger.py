@@ -176,3 +176,15 @@ def test_a_key_that_fails_to_compare_changes_nothing() -> None:
     ledger.add("a")
     assert ledger.enter_one("a", 3)
     assert len(ledger.without_free(8)) == 1
+
+
+def test_an_old_time_counts_as_the_latest_one_seen() -> None:
+    """A time that runs back mints nothing for any key of the same ledger."""
+    ledger = Ledger((Rate(1, burst=2),), None, 0)
+    for key, now in (("a", 10.0), ("b", 3.0), ("b", 4.0)):
+        ledger.add(key)
+        assert ledger.enter_one(key, now)
+    assert ledger.enter_one("b", 5.0) is False
+
+    assert ledger.enter_one("b", 11.0)
+    assert ledger.enter_one("b", 11.5) is False

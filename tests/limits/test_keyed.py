@@ -12,7 +12,6 @@ from typing import Any
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked
 
 from concutil import KeyedRateLimiter, Rate, RateLimitExceeded
 from concutil._limits.shards import KEYS_EACH
@@ -113,7 +112,7 @@ def test_threads_of_a_key_are_let_in_in_order() -> None:
     for number in range(5):
         workers.append(threading.Thread(target=wait, args=(number,)))
         workers[-1].start()
-        eventually(lambda: limiters["a"].stats().waiting == number + 1)  # noqa: B023
+        eventually(lambda n=number + 1: limiters["a"].stats().waiting == n)
         enter(limiters, "b")
     assert order == []
     limiters["a"].__exit__(None, None, None)
@@ -137,7 +136,7 @@ def test_threads_wait_for_a_rate(clock: ManualClock) -> None:
         assert "2 waiting" in repr(limiters["a"])
         for turn in (1, 2):
             clock.advance(60)
-            eventually(lambda: len(order) == turn)  # noqa: B023
+            eventually(lambda n=turn: len(order) == n)
     stats = limiters["a"].stats()
 
     assert order == [160, 220]
@@ -156,11 +155,11 @@ async def test_tasks_wait_for_their_key_only(clock: ManualClock) -> None:
     async with anyio.create_task_group() as group:
         for name in ("a1", "a2", "a3"):
             group.start_soon(call, "a", name)
-            await wait_all_tasks_blocked()
+            await anyio.wait_all_tasks_blocked()
         await call("b", "b1")
         for _ in range(2):
             clock.advance(60)
-            await wait_all_tasks_blocked()
+            await anyio.wait_all_tasks_blocked()
 
     assert order == ["a1", "b1", "a2", "a3"]
 
@@ -177,14 +176,14 @@ async def test_a_cancelled_task_leaves_nothing(clock: ManualClock) -> None:
     async with limiters["a"], anyio.create_task_group() as group:
         scope = anyio.CancelScope()
         group.start_soon(_under, scope, call, "cancelled")
-        await wait_all_tasks_blocked()
+        await anyio.wait_all_tasks_blocked()
         group.start_soon(call, "behind")
-        await wait_all_tasks_blocked()
+        await anyio.wait_all_tasks_blocked()
         scope.cancel()
-        await wait_all_tasks_blocked()
+        await anyio.wait_all_tasks_blocked()
         stats = limiters["a"].stats()
         limiters["a"].__exit__(None, None, None)
-        await wait_all_tasks_blocked()
+        await anyio.wait_all_tasks_blocked()
         await limiters["a"].__aenter__()
     assert (stats.waiting, stats.cancelled) == (1, 1)
     assert order == ["behind"]
@@ -357,28 +356,29 @@ def most_in_a_call(limiters: KeyedRateLimiter) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rate", ["1000/s", "1/h"])
+@pytest.mark.parametrize(
+    ("rate", "keys", "refused"), [("1000/s", 200_000, 0), ("1/h", 20_000, 15_000)]
+)
 def test_any_number_of_keys_are_held_within_bounds(
-    rate: str, clock: ManualClock
+    rate: str, keys: int, refused: int, clock: ManualClock
 ) -> None:
-    """200,000 keys in turn stay within `max_keys`, and no call looks at many."""
-    limiters = KeyedRateLimiter(rate, slack=0, clock=clock, max_keys=10_000)
-    refused, most = 0, 0
-    for number in range(200_000):
+    """Any number in turn stays within `max_keys`, and no call looks at many."""
+    limiters = KeyedRateLimiter(rate, slack=0, clock=clock, max_keys=5_000)
+    granted, most = 0, 0
+    for number in range(keys):
         if number % 10 == 0:
             clock.advance(0.001)
         try:
             enter(limiters, number)
+            granted += 1
         except RateLimitExceeded:
-            refused += 1
+            assert len(limiters) == 5_000
         if number % 1_000 == 0:
-            assert len(limiters) <= 10_000
+            assert len(limiters) <= 5_000
             most = max(most, most_in_a_call(limiters))
 
-    assert refused == (190_000 if rate == "1/h" else 0)
+    assert keys - granted == refused
     assert most <= 4 * KEYS_EACH
-    if rate == "1000/s":
-        assert len(limiters) < 10_000
 
 
 def test_a_sweep_is_told_by_growth_alone(clock: ManualClock) -> None:
@@ -476,20 +476,63 @@ def test_a_generator_dropped_under_the_locks_gives_its_place_back() -> None:
     assert limiters["a"].stats().in_flight == 0
 
 
-def test_a_permit_dropped_under_the_lock_lets_its_key_rest(clock: ManualClock) -> None:
-    """Whoever holds the lock does it afterwards."""
-    limiters = KeyedRateLimiter("1/s", slack=0, clock=clock, max_keys=1)
+@pytest.mark.parametrize("use", ["enter", "try_permit", "sweep"])
+def test_a_permit_dropped_under_the_lock_lets_its_key_rest(
+    use: str, clock: ManualClock
+) -> None:
+    """Whoever takes the lock next does what the collector could not."""
+    limiters = KeyedRateLimiter("1/s burst 2", slack=0, clock=clock, max_keys=1)
     permit = limiters["a"].try_permit()
     shard = limiters["a"]._shard
     with shard._lock:
         del permit
         assert shard._ended
-    again = limiters["a"].try_permit()
-    assert again is None
+    if use == "sweep":
+        shard.sweep(clock.now())
+    elif use == "enter":
+        enter(limiters, "a")
+    else:
+        assert limiters["a"].try_permit() is not None
     assert not shard._ended
     assert not shard._uses
-    clock.advance(1)
+    clock.advance(2)
     enter(limiters, "b")
+
+
+def test_what_an_interrupt_left_undone_is_done() -> None:
+    """A change that Ctrl-C kept a gate from is made before its key rests."""
+    limiters = KeyedRateLimiter(max_concurrent=1)
+    view = limiters["a"]
+    view.__enter__()
+    hold = view._inside.pop()
+    hold.gate.inbox.append(lambda core, _now: core.leave_block())
+    hold.end()
+    hold.end()
+
+    assert limiters["a"]._shard.ledger.awake == {}
+    enter(limiters, "a")
+
+
+def test_an_error_in_a_wait_leaves_nothing() -> None:
+    """If a thread's wait ends by an error, its key is free again."""
+
+    class Broken:
+        def now(self) -> float:
+            return 0
+
+        def call_at(
+            self, when: float, wake: Callable[[], object]
+        ) -> Callable[[], object]:
+            raise ArithmeticError
+
+    limiters = KeyedRateLimiter("1/s", clock=Broken())
+    enter(limiters, "a")
+    for ask in (limiters["a"].__enter__, limiters["a"].permit().wait):
+        with pytest.raises(ArithmeticError):
+            ask()
+
+    assert limiters["a"].stats().waiting == 0
+    assert limiters["a"]._shard._uses == {}
 
 
 def test_forgotten_keys_are_let_go_of(clock: ManualClock) -> None:
@@ -545,7 +588,7 @@ def test_misuse_is_told() -> None:
     with pytest.raises(TypeError, match="not iterable"):
         iter(limiters)
     with pytest.raises(TypeError, match="not a container"):
-        "a" in limiters  # noqa: B015
+        "a" in limiters  # noqa: B015 - it raises
     with pytest.raises(TypeError, match="key_function must be a function"):
         limiters.by("user")
     for by in (lambda cost: limiters.by(str, cost), limiters["a"].by):

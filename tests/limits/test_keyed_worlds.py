@@ -144,7 +144,7 @@ def test_the_queue_of_a_key_is_one_across_worlds() -> None:
     for started, name in enumerate(names, 1):
         workers.append(threading.Thread(target=kinds[name]))
         workers[-1].start()
-        eventually(lambda: view.stats().waiting == started)  # noqa: B023
+        eventually(lambda n=started: view.stats().waiting == n)
     view.__exit__(None, None, None)
     for worker in workers:
         worker.join(10)
@@ -192,6 +192,11 @@ async def test_a_loop_that_needn_t_wait_lets_others_run() -> None:
         while not stop:
             async with limiters["a"]:
                 pass
+    before = limiters["a"].stats().granted
+    for _ in range(100):
+        async with limiters["a"]:
+            pass
+    assert limiters["a"].stats().granted == before + 100
 
 
 def in_child(check: Callable[[], bool]) -> bool:

@@ -31,9 +31,11 @@ class KeyedRateLimiter:
     only for keys that somebody waits for or is inside of.
 
     A key is forgotten when its limits are as if it had never come: nothing is owed,
-    nobody waits, is inside or has a permit, and it is not paused. If *max_keys* others
-    can't be forgotten, a new key is refused by `RateLimitExceeded`, at once; so no
-    limit is ever reset to make room.
+    nobody waits or is inside, no permit of it is alive that may still be adjusted,
+    and it is not paused. No limit is ever reset to make room: while *max_keys* keys
+    can't be forgotten, a new one is refused. Then `try_permit` gives None; `with`,
+    `permit` and `pause` raise `RateLimitExceeded`, at once and whatever the timeout.
+    Its `retry_after` is when the first of all keys may be forgotten.
 
     Args:
         *rates: `Rate` objects or their texts, such as `"500/min"`, for each key.
@@ -58,8 +60,9 @@ class KeyedRateLimiter:
         a copy would be a second limit.
 
     Cost:
-        Some 100 bytes per key and rate, and no call looks at more than a few hundred
-        keys. An exact rate keeps its grants as objects.
+        About 100 bytes per key; an exact rate keeps its grants as objects, some 2 kB
+        for each key. No call looks at more than a few hundred keys, of the first
+        million.
 
     .. versionadded:: 0.1
     """

@@ -32,10 +32,6 @@ class Permit:
     One that is dropped while it holds a place gives it back, with a
     `ResourceWarning`.
 
-    Args:
-        hold: The limiter's own; permits aren't made by hand.
-        ticket: What is asked for.
-
     Raises:
         RateLimitExceeded: When it is taken, if its timeout can't be met. Nothing is
             booked then.
@@ -53,7 +49,8 @@ class Permit:
     __module__ = "concutil"
     __slots__ = ("__weakref__", "_gate", "_hold", "_ticket")
 
-    def __init__(self, hold: Hold, ticket: Ticket) -> None:
+    # Permits aren't made by users.
+    def __init__(self, hold: Hold, ticket: Ticket) -> None:  # noqa: DOC101, DOC103 - ours
         self._hold = hold  # until it is dropped: it may be adjusted even then
         self._gate = hold.gate
         self._ticket = ticket

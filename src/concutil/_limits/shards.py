@@ -7,10 +7,7 @@ them whole, and none grows so large that this takes long.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Hashable
-from itertools import repeat
-from math import inf
 from random import getrandbits
 from typing import Final, final
 
@@ -18,8 +15,9 @@ from .._core.ledger import Ledger
 from .._core.rates import Rate
 from .._runtime.fork import renew_in_children
 from .gate import Gate, Setting
+from .room import Room
 
-KEYS_EACH: Final = 64  # roughly, if all of max_keys are there
+KEYS_EACH: Final = 128  # roughly, if all of max_keys are there
 MOST_SHARDS: Final = 1 << 12
 _MADE_AT_ONCE: Final = 1_000
 
@@ -74,7 +72,7 @@ class Shards:
         # Nobody can choose keys that fall into one ledger.
         self._salt = getrandbits(64)
         self._shards: list[Shard | None] = [None] * count  # made when needed
-        self._room = _Room()
+        self._room = Room()
         self._lock = threading.Lock()  # guards the making of room and shards
         renew_in_children(self)
 
@@ -130,68 +128,12 @@ class Shards:
 
 
 @final
-class _Room:
-    """How many more keys may be added, and until when there can be no more.
-
-    Each is an item that goes from here to a ledger and back in one step, so that none
-    is on its way while somebody finds none.
-    """
-
-    __slots__ = ("_items", "full", "made", "state")
-
-    def __init__(self) -> None:
-        self._items: deque[None] = deque()  # its methods need no lock
-        self.made: int = 0
-        # Another object after each change by which more can be had than was known.
-        self.state: object = object()
-        self.full: tuple[object, float] = (
-            self.state,
-            -inf,
-        )  # the state that was looked at, and the outcome
-
-    @property
-    def used(self) -> int:
-        """How many keys there are."""
-        return self.made - len(self._items)
-
-    @property
-    def full_until(self) -> float:
-        """Until when there is no room, if that is still so."""
-        state, until = self.full
-        return until if state is self.state else -inf
-
-    def make(self, more: int) -> None:
-        """Have room for so many more."""
-        self._items.extend(repeat(None, more))
-        self.made += more  # last, or there were fewer used than none
-
-    def restart(self, more: int) -> None:
-        """Have room for so many."""
-        self._items = deque(repeat(None, more))
-        self.state = object()
-
-    def take(self) -> bool:
-        """Take room for one key, if there is some."""
-        try:
-            self._items.pop()
-        except IndexError:
-            return False
-        return True
-
-    def give_back(self, more: int) -> None:
-        """Have room for so many more, which was taken."""
-        if more:
-            self._items.extend(repeat(None, more))
-            self.state = object()
-
-
-@final
 class Shard:
     """One ledger behind a lock, and the gates of those of its keys that are in use."""
 
     __slots__ = ("_ended", "_lock", "_room", "_setting", "_uses", "ledger")
 
-    def __init__(self, ledger: Ledger, setting: Setting, room: _Room) -> None:
+    def __init__(self, ledger: Ledger, setting: Setting, room: Room) -> None:
         self.ledger: Ledger = ledger
         self._setting = setting
         self._room = room
@@ -199,7 +141,7 @@ class Shard:
         self._uses: dict[Hashable, _Use] = {}
         # Holds that are over, but still count; not empty only while somebody is about
         # to take the lock, or holds it.
-        self._ended: deque[_Stake] = deque()
+        self._ended: list[_Stake] = []
 
     def enter_one(self, key: Hashable, now: float) -> bool | None:
         """Let a block of *key* in, if that needs no gate; None if there is no room."""
@@ -262,14 +204,14 @@ class Shard:
                     stake.use.stakes.discard(stake)
                     if not stake.use.stakes:
                         self._rest(stake.use)
-                    ended.popleft()
+                    ended.pop(0)
             finally:
                 self._lock.release()
 
     def after_fork(self) -> None:
         """Go on in a forked child: nobody waits, nobody is inside."""
         self._lock = threading.Lock()
-        self._ended = deque()
+        self._ended = []
         ledger, uses = self.ledger, list(self._uses.values())
         ledger.after_fork()
         for use in uses:
@@ -340,7 +282,7 @@ class Hold:
         """
         self._shard.end(self._stake)
 
-    def __del__(self) -> None:
+    def __del__(self) -> None:  # noqa: HC11 - a permit may be dropped anywhere
         if self._stake in self._stake.use.stakes:
             self.end()
 
