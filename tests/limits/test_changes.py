@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import anyio
@@ -9,6 +10,7 @@ import pytest
 
 from concutil import Rate, RateLimiter
 from concutil.testing import ManualClock
+from patience import eventually, threads
 
 pytestmark = pytest.mark.anyio
 
@@ -119,6 +121,30 @@ def test_an_update_keeps_the_debt(clock: ManualClock) -> None:
     assert limiter.try_permit() is not None
     assert limiter.try_permit() is None
     assert repr(limiter) == "<RateLimiter 2/s burst 10: 0 waiting>"
+
+
+def test_a_change_counts_from_the_time_of_its_caller(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who applies a change for another may have read the clock long before."""
+    limiter = RateLimiter("1/s", burst=10, slack=0, clock=clock)
+    assert limiter.try_permit(10) is not None
+    gate = limiter._gate
+
+    gate.lock.acquire()
+    began: list[float] = []
+    monkeypatch.setattr(gate, "now", lambda: began.append(1.0) or clock.now())
+    with threads(gate.settle):
+        eventually(lambda: bool(began))  # it has read the clock, and wants the lock
+        clock.advance(5)
+        changer = threading.Thread(target=limiter.update, args=("2/s burst 10",))
+        changer.start()
+        eventually(lambda: len(gate.inbox) == 1)
+        gate.lock.release()
+    changer.join(10)
+
+    assert limiter.try_permit(5) is not None
+    assert limiter.try_permit(0.1) is None
 
 
 async def test_a_cost_that_became_impossible_is_told(clock: ManualClock) -> None:

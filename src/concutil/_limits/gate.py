@@ -239,7 +239,8 @@ class Gate:
 
     def apply(self, change: Change, me: Ticket | None = None) -> None:
         """Apply *change*, and let whoever can now move up; *me* needn't be woken."""
-        self.inbox.append(change)
+        at = self.now()  # who applies it may have read the clock long before
+        self.inbox.append(lambda core, now: change(core, max(now, at)))
         self.settle(me)
 
     def settle(self, me: Ticket | None = None) -> None:
