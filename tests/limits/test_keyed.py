@@ -12,7 +12,6 @@ from typing import Any
 
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked
 
 from concutil import KeyedRateLimiter, Rate, RateLimitExceeded
 from concutil._limits.shards import KEYS_EACH
@@ -113,7 +112,7 @@ def test_threads_of_a_key_are_let_in_in_order() -> None:
     for number in range(5):
         workers.append(threading.Thread(target=wait, args=(number,)))
         workers[-1].start()
-        eventually(lambda: limiters["a"].stats().waiting == number + 1)  # noqa: B023
+        eventually(lambda: limiters["a"].stats().waiting == number + 1)  # noqa: B023  # called at once
         enter(limiters, "b")
     assert order == []
     limiters["a"].__exit__(None, None, None)
@@ -137,7 +136,7 @@ def test_threads_wait_for_a_rate(clock: ManualClock) -> None:
         assert "2 waiting" in repr(limiters["a"])
         for turn in (1, 2):
             clock.advance(60)
-            eventually(lambda: len(order) == turn)  # noqa: B023
+            eventually(lambda: len(order) == turn)  # noqa: B023  # called at once
     stats = limiters["a"].stats()
 
     assert order == [160, 220]
@@ -156,11 +155,11 @@ async def test_tasks_wait_for_their_key_only(clock: ManualClock) -> None:
     async with anyio.create_task_group() as group:
         for name in ("a1", "a2", "a3"):
             group.start_soon(call, "a", name)
-            await wait_all_tasks_blocked()
+            await anyio.wait_all_tasks_blocked()
         await call("b", "b1")
         for _ in range(2):
             clock.advance(60)
-            await wait_all_tasks_blocked()
+            await anyio.wait_all_tasks_blocked()
 
     assert order == ["a1", "b1", "a2", "a3"]
 
@@ -177,14 +176,14 @@ async def test_a_cancelled_task_leaves_nothing(clock: ManualClock) -> None:
     async with limiters["a"], anyio.create_task_group() as group:
         scope = anyio.CancelScope()
         group.start_soon(_under, scope, call, "cancelled")
-        await wait_all_tasks_blocked()
+        await anyio.wait_all_tasks_blocked()
         group.start_soon(call, "behind")
-        await wait_all_tasks_blocked()
+        await anyio.wait_all_tasks_blocked()
         scope.cancel()
-        await wait_all_tasks_blocked()
+        await anyio.wait_all_tasks_blocked()
         stats = limiters["a"].stats()
         limiters["a"].__exit__(None, None, None)
-        await wait_all_tasks_blocked()
+        await anyio.wait_all_tasks_blocked()
         await limiters["a"].__aenter__()
     assert (stats.waiting, stats.cancelled) == (1, 1)
     assert order == ["behind"]
@@ -589,7 +588,7 @@ def test_misuse_is_told() -> None:
     with pytest.raises(TypeError, match="not iterable"):
         iter(limiters)
     with pytest.raises(TypeError, match="not a container"):
-        "a" in limiters  # noqa: B015
+        "a" in limiters  # noqa: B015  # that is the mistake
     with pytest.raises(TypeError, match="key_function must be a function"):
         limiters.by("user")
     for by in (lambda cost: limiters.by(str, cost), limiters["a"].by):
