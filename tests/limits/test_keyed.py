@@ -112,7 +112,9 @@ def test_threads_of_a_key_are_let_in_in_order() -> None:
     for number in range(5):
         workers.append(threading.Thread(target=wait, args=(number,)))
         workers[-1].start()
-        eventually(lambda n=number + 1: limiters["a"].stats().waiting == n)
+        eventually(
+            lambda n=number + 1: limiters["a"].stats().waiting == n
+        )  # called at once
         enter(limiters, "b")
     assert order == []
     limiters["a"].__exit__(None, None, None)
@@ -136,7 +138,7 @@ def test_threads_wait_for_a_rate(clock: ManualClock) -> None:
         assert "2 waiting" in repr(limiters["a"])
         for turn in (1, 2):
             clock.advance(60)
-            eventually(lambda n=turn: len(order) == n)
+            eventually(lambda n=turn: len(order) == n)  # called at once
     stats = limiters["a"].stats()
 
     assert order == [160, 220]
@@ -449,7 +451,7 @@ async def test_async_functions_are_decorated() -> None:
         return user
 
     @limiters.by(lambda user: user)
-    async def items(user: str) -> AsyncIterator[int]:
+    async def items(user: str) -> AsyncIterator[int]:  # noqa: ASYNC900 - the subject
         yield limiters[user].stats().in_flight
 
     assert await call("a") == "a"
@@ -588,7 +590,7 @@ def test_misuse_is_told() -> None:
     with pytest.raises(TypeError, match="not iterable"):
         iter(limiters)
     with pytest.raises(TypeError, match="not a container"):
-        "a" in limiters  # noqa: B015 - it raises
+        "a" in limiters  # noqa: B015  # that is the mistake
     with pytest.raises(TypeError, match="key_function must be a function"):
         limiters.by("user")
     for by in (lambda cost: limiters.by(str, cost), limiters["a"].by):

@@ -144,7 +144,7 @@ def test_the_queue_of_a_key_is_one_across_worlds() -> None:
     for started, name in enumerate(names, 1):
         workers.append(threading.Thread(target=kinds[name]))
         workers[-1].start()
-        eventually(lambda n=started: view.stats().waiting == n)
+        eventually(lambda n=started: view.stats().waiting == n)  # called at once
     view.__exit__(None, None, None)
     for worker in workers:
         worker.join(10)

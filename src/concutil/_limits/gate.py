@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from math import inf
+from types import TracebackType
 from typing import Final, NoReturn, Protocol, TypeVar, final
 
 from .._core.admission import Admission
@@ -30,7 +31,10 @@ NO_KEY: Final = object()
 
 
 class Hold(Protocol):
-    """Says that a gate is needed, for a limiter that makes gates when they are."""
+    """Says that a gate is needed, for a limiter that makes gates when they are.
+
+    As a block it ends if the block fails.
+    """
 
     @property
     def gate(self) -> Gate:
@@ -40,6 +44,15 @@ class Hold(Protocol):
     def end(self) -> None:
         """Need it no more; a second call does nothing."""
         ...
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
 
 
 @final
@@ -117,6 +130,17 @@ class Gate:
 
     def end(self) -> None:
         """Stay: it is needed for as long as its limiter is."""
+
+    def __enter__(self) -> None:
+        """Stay as well."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stay as well."""
 
     def try_enter(self) -> bool:
         """Let a block in, if that needs no waiting."""

@@ -253,8 +253,8 @@ class RateLimiter(Face):
     def _rates(self) -> tuple[Rate, ...]:
         return self._gate.admission.rates
 
-    def _hold_for(self, cost: Cost, *, lasting: bool) -> Gate:  # noqa: ARG002 - as Face
-        return self._gate  # the only one, whatever for
+    def _hold_for(self, cost: Cost, *, lasting: bool) -> Gate:  # noqa: ARG002  # one
+        return self._gate
 
     def _hold_if_room(self) -> Gate:
         return self._gate

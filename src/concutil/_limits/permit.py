@@ -79,11 +79,8 @@ class Permit:
         .. versionadded:: 0.1
         """
         self._check_new()
-        try:
+        with self._hold:
             self._gate.wait(self._ticket)
-        except BaseException:
-            self._hold.end()
-            raise
         return self
 
     def release(self) -> None:
@@ -177,11 +174,8 @@ class Permit:
 
     async def _take(self) -> Self:  # noqa: HC2 - the other face of one text
         self._check_new()
-        try:
+        with self._hold:
             await self._gate.admit(running_world(), self._ticket)
-        except BaseException:
-            self._hold.end()
-            raise
         return self
 
     def _check_new(self) -> None:

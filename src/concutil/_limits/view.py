@@ -18,7 +18,8 @@ from .._runtime import waiters
 from .._runtime.events import LimiterRefused, emit
 from .face import Face
 from .limiter import LimiterStats, shown_limits, shown_state, stats_of
-from .shards import Hold, Shards
+from .shard import Hold
+from .shards import Shards
 
 T = TypeVar("T")
 
@@ -49,12 +50,9 @@ class LimiterView(Face):
     def __enter__(self) -> None:
         if not self._enter_one():
             hold = self._hold_for(ONE, lasting=False)
-            try:
+            with hold:
                 if not hold.gate.try_enter():
                     hold.gate.wait(Ticket())
-            except BaseException:
-                hold.end()
-                raise
             self._keep(hold)
 
     def __exit__(
@@ -78,11 +76,8 @@ class LimiterView(Face):
         ):
             return
         hold = self._hold_for(ONE, lasting=False)
-        try:
+        with hold:
             await hold.gate.admit(waiters.running_world(), Ticket())
-        except BaseException:
-            hold.end()
-            raise
         self._keep(hold)
 
     async def __aexit__(
