@@ -240,6 +240,24 @@ def test_a_generator_dropped_under_the_lock_gives_its_place_back() -> None:
     assert limiter.stats().in_flight == 0
 
 
+def test_whoever_reads_applies_what_was_left_meanwhile() -> None:
+    """A place that the collector frees while stats are read goes to who waits."""
+    limiter, entered = RateLimiter(max_concurrent=1), []
+    limiter.__enter__()
+
+    def leave(*_: object) -> None:
+        limiter.__exit__(GeneratorExit, None, None)
+
+    def enter() -> None:
+        with limiter:
+            entered.append(True)
+
+    with threads(enter), blocked(limiter, 1):
+        limiter._gate.read(leave)
+
+    assert entered == [True]
+
+
 def test_a_late_thread_does_not_lose_rate() -> None:
     """Lateness within the slack is made up for; beyond it, it is lost."""
     clock = ManualClock()

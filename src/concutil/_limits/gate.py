@@ -259,7 +259,10 @@ class Gate:
             self.settle()
         now = self.now()
         with self.lock:
-            return what(self.admission, now)
+            answer = what(self.admission, now)
+        if self.inbox:
+            self.settle()  # the collector may have left something there meanwhile
+        return answer
 
     def apply(self, change: Change, me: Ticket | None = None) -> None:
         """Apply *change*, and let whoever can now move up; *me* needn't be woken."""
