@@ -20,7 +20,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from functools import partial
-from importlib import metadata
+from importlib import import_module, metadata
 from itertools import count
 from typing import Any
 
@@ -51,24 +51,25 @@ def of_permits() -> Call:
 
 
 def of_limits(strategy: str) -> Call:
-    import limits.storage
-    import limits.strategies
-
+    storage, strategies = map(import_module, ("limits.storage", "limits.strategies"))
     item = limits.RateLimitItemPerHour(PER_HOUR)
-    kind = getattr(limits.strategies, strategy)
-    return partial(kind(limits.storage.MemoryStorage()).hit, item)
+    kind = getattr(strategies, strategy)
+    return partial(kind(storage.MemoryStorage()).hit, item)
 
 
 def of_throttled() -> Call:
     quota = throttled.rate_limiter.per_hour(PER_HOUR, burst=PER_HOUR)
     store = throttled.store.MemoryStore(options={"MAX_SIZE": 100_000})
-    return throttled.Throttled(using="gcra", quota=quota, store=store).limit
+    limiter = throttled.Throttled(using="gcra", quota=quota, store=store)
+    return partial(limiter.limit)
 
 
 def of_pyrate(make: Callable[[], Any]) -> Call:
     clock = pyrate_limiter.MonotonicClock()
 
-    class Factory(pyrate_limiter.BucketFactory):
+    base: Any = pyrate_limiter.BucketFactory
+
+    class Factory(base):  # type: ignore[misc, no-any-unimported]  # as of any peer
         def __init__(self) -> None:
             self.buckets: dict[str, Any] = {}
 

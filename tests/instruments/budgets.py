@@ -1,16 +1,44 @@
 """How much each battery must do at least: the one place where that is said.
 
 On one Python everything is done in full. On the others the instruments prove by their
-canaries that they see there too, and then do less.
+canaries that they see there too, and then do less. With `CONCUTIL_BUDGET=deep` in the
+environment everything goes further, which takes hours.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from typing import Final
 
+from .explorer import Grain
+from .explorer.primitives import WITH_IS_A_CALL
+
 _IN_FULL: Final = sys.version_info[:2] == (3, 14)
+
+
+@dataclass(frozen=True)
+class Exhaustion:
+    """Programs of which every schedule is run.
+
+    Attributes:
+        threads: How many threads they have.
+        length: How many operations each thread does.
+        bound: How often at most a thread is preempted.
+        grain: What a step is.
+        core: Whether only the core of the alphabet is used.
+    """
+
+    threads: int
+    length: int
+    bound: int
+    grain: Grain
+    core: bool = False
+
+    def __str__(self) -> str:
+        letters = "core" if self.core else "alphabet"
+        return f"{self.threads}x{self.length}-{letters}-bound-{self.bound}-{self.grain}"
 
 
 @dataclass(frozen=True)
@@ -21,15 +49,70 @@ class Budget:
         soak_hours: Virtual hours of traffic in each world.
         soak_calls: Calls in each world.
         timelines: Programs of calls that are compared with a model, in each world.
+        schedules: Random and PCT schedules of each subject.
+        histories: Histories of each subject whose order is looked for.
+        mutants: Whether the mutants of modules that changed are run.
+        exhausted: Programs of a subject of which every schedule is run, with holders
+            that leave at once and with holders that wait first.
     """
 
     soak_hours: float
     soak_calls: int
     timelines: int
+    schedules: int
+    histories: int
+    mutants: bool
+    exhausted: tuple[Exhaustion, ...] = ()
 
+
+_GATE: Final = Budget(
+    soak_hours=100,
+    soak_calls=180_000,
+    timelines=1_000,
+    schedules=20_000,
+    histories=10_000,
+    mutants=True,
+    exhausted=(
+        Exhaustion(threads=2, length=2, bound=1, grain="bytecode", core=True),
+        Exhaustion(threads=3, length=1, bound=1, grain="lock"),
+    ),
+)
+_ELSEWHERE: Final = Budget(
+    soak_hours=5,
+    soak_calls=8_000,
+    timelines=100,
+    schedules=2_000,
+    histories=1_000,
+    mutants=False,
+)
+_DEEP: Final = Budget(
+    soak_hours=1_000,
+    soak_calls=1_800_000,
+    timelines=10_000,
+    schedules=1_000_000,
+    histories=1_000_000,
+    mutants=True,
+    exhausted=(
+        Exhaustion(threads=2, length=2, bound=2, grain="bytecode"),
+        Exhaustion(threads=2, length=2, bound=3, grain="lock"),
+        Exhaustion(threads=3, length=1, bound=1, grain="bytecode"),
+        Exhaustion(threads=3, length=1, bound=3, grain="lock"),
+        Exhaustion(threads=3, length=2, bound=1, grain="lock"),
+    ),
+)
 
 BUDGET: Final = (
-    Budget(soak_hours=100, soak_calls=180_000, timelines=1_000)
+    _DEEP
+    if os.environ.get("CONCUTIL_BUDGET") == "deep"
+    else _GATE
     if _IN_FULL
-    else Budget(soak_hours=5, soak_calls=8_000, timelines=100)
+    else _ELSEWHERE
+)
+
+# Interrupts of a running thread that leave something behind, by subject. Each is looked
+# at when it is new; the numbers may only fall. On 3.14 more are left: see `primitives`.
+LEFT_BEHIND: Final = (
+    {"Rated": 96, "Placed": 272, "RatedAndPlaced": 278}
+    if WITH_IS_A_CALL
+    else {"Rated": 24, "Placed": 176, "RatedAndPlaced": 182}
 )

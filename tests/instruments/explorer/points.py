@@ -1,0 +1,200 @@
+"""Where a switch may happen: before every bytecode of a target that others can see."""
+
+from __future__ import annotations
+
+import dis
+import sys
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, Final, Literal, final
+
+from .footprints import ANYTHING, NOTHING
+from .scheduler import Scheduler
+from .targets import Targets
+
+# What a step is: a bytecode that others can see; the same, but a call is one only if
+# it leaves the targets, and so is a return; or only what is done with a lock, which
+# finds all that is wrong with data that locks guard everywhere.
+Grain = Literal["bytecode", "access", "lock"]
+
+_CALLS: Final = ("CALL", "CALL_KW", "CALL_FUNCTION_EX")
+
+TOOL: Final = 4  # of `sys.monitoring`; the first are for debuggers, coverage, profilers
+
+
+@final
+class Site:
+    """One code object, and how often a thread made a step where.
+
+    Attributes:
+        target: What it belongs to.
+        footprints: What is touched, by the offsets at which others can see it.
+        hits: How often, by offset.
+        name: File and function.
+    """
+
+    __slots__ = ("code", "footprints", "hits", "name", "target")
+
+    def __init__(self, code: CodeType, targets: Targets) -> None:
+        self.code = code
+        self.target = targets.of(code)
+        self.footprints = targets.visible(code)
+        self.hits = dict.fromkeys(self.footprints, 0)
+        function = getattr(code, "co_qualname", code.co_name)  # 3.11
+        self.name = f"{Path(code.co_filename).name}:{function}"
+
+    def leave_out_calls(self) -> None:
+        """Leave calls to who is told what is called."""
+        for op in dis.get_instructions(self.code):
+            if op.opname in _CALLS:
+                self.footprints.pop(op.offset, None)
+
+
+class BasePoints:
+    """Counts what was reached; a subclass finds out when a step is due.
+
+    Args:
+        targets: Where steps are made.
+        grain: What a step is.
+    """
+
+    def __init__(self, targets: Targets, *, grain: Grain = "bytecode") -> None:
+        self.scheduler: Scheduler | None = None
+        self.grain = grain
+        self._targets = targets
+        self._sites: dict[int, Site] = {}  # by the identity of their code
+
+    def covers(self, code: CodeType) -> bool:
+        """Whether *code* belongs to a target."""
+        return self._targets.of(code) is not None
+
+    def stops_before_calls(self, code: CodeType) -> bool:
+        """Whether each call in *code* is a step of its own."""
+        return self.grain != "lock" and self.covers(code)
+
+    def site(self, code: CodeType) -> Site:
+        """Return the site of *code*, which belongs to a target."""
+        site = self._sites.get(id(code))
+        if site is None:
+            site = self._sites[id(code)] = Site(code, self._targets)
+        return site
+
+    def enter(self, site: Site) -> None:
+        """Count that *site* was entered, where bytecodes are not looked at."""
+        if self.scheduler is not None and self.scheduler.here() is not None:
+            site.hits[0] = site.hits.get(0, 0) + 1
+
+    def reached(self) -> dict[str, int]:
+        """Return how many steps were made, or how often it was entered, by function."""
+        steps = {site.name: sum(site.hits.values()) for site in self._sites.values()}
+        return {name: count for name, count in steps.items() if count}
+
+    def missed(self) -> list[str]:
+        """Return the targets in which no step was made."""
+        reached = {s.target for s in self._sites.values() if any(s.hits.values())}
+        names = self._targets.names
+        return [name for target, name in names.items() if target not in reached]
+
+    def begin(self) -> None:
+        """Start to look at targets."""
+
+    def end(self) -> None:
+        """Stop looking."""
+
+    def follow(self) -> None:
+        """Begin to watch the calling thread."""
+
+    def leave(self) -> None:
+        """Stop watching the calling thread."""
+
+
+if sys.version_info >= (3, 12):
+
+    class Points(BasePoints):
+        """Is told by `sys.monitoring`: what isn't a target runs at full speed."""
+
+        def begin(self) -> None:
+            watch, events = sys.monitoring, sys.monitoring.events
+            watch.use_tool_id(TOOL, "schedules")
+            watch.register_callback(TOOL, events.PY_START, self._on_start)
+            watch.register_callback(TOOL, events.INSTRUCTION, self._on_step)
+            watch.register_callback(TOOL, events.CALL, self._on_call)
+            watch.register_callback(TOOL, events.PY_RETURN, self._on_return)
+            watch.register_callback(TOOL, events.PY_YIELD, self._on_return)
+            self._wanted = events.INSTRUCTION
+            if self.grain == "access":
+                self._wanted |= events.CALL | events.PY_RETURN | events.PY_YIELD
+            watch.set_events(TOOL, events.PY_START)
+            watch.restart_events()
+
+        def end(self) -> None:
+            for site in self._sites.values():
+                sys.monitoring.set_local_events(TOOL, site.code, 0)
+            sys.monitoring.set_events(TOOL, 0)
+            sys.monitoring.free_tool_id(TOOL)
+
+        def _on_start(self, code: CodeType, _: int) -> Any:
+            if not self.covers(code):
+                return sys.monitoring.DISABLE
+            site = self.site(code)
+            if self.grain == "lock":
+                self.enter(site)
+                return None
+            if self.grain == "access":
+                site.leave_out_calls()
+            sys.monitoring.set_local_events(TOOL, code, self._wanted)
+            return sys.monitoring.DISABLE
+
+        def _on_step(self, code: CodeType, offset: int) -> Any:
+            site = self._sites[id(code)]
+            footprint = site.footprints.get(offset)
+            if footprint is None:
+                return sys.monitoring.DISABLE
+            if self.scheduler is not None and self.scheduler.step(footprint):
+                site.hits[offset] += 1  # after the step: others may have counted
+            return None
+
+        def _on_call(self, code: CodeType, offset: int, of: object, to: object) -> None:
+            footprint = self._targets.of_call(of, to)
+            if footprint is NOTHING or self.scheduler is None:
+                return
+            if self.scheduler.step(footprint):
+                hits = self._sites[id(code)].hits
+                hits[offset] = hits.get(offset, 0) + 1
+
+        def _on_return(self, _code: CodeType, _offset: int, _value: object) -> None:
+            # What follows elsewhere, until the next step, belongs to this one.
+            caller = sys._getframe(1).f_back
+            inside = caller is not None and self.covers(caller.f_code)
+            if self.scheduler is not None and not inside:
+                self.scheduler.step(ANYTHING)
+
+else:
+
+    class Points(BasePoints):
+        """Is told by `sys.settrace`, which knows single bytecodes, but no calls."""
+
+        def follow(self) -> None:
+            sys.settrace(self._on_call)
+
+        def leave(self) -> None:
+            sys.settrace(None)
+
+        def _on_call(self, frame: FrameType, _event: str, _arg: object) -> Any:
+            if not self.covers(frame.f_code):
+                return None
+            site = self.site(frame.f_code)
+            if self.grain == "lock":
+                self.enter(site)
+                return None
+            frame.f_trace_opcodes = True
+            frame.f_trace_lines = False
+            return self._on_step
+
+        def _on_step(self, frame: FrameType, event: str, _arg: object) -> Any:
+            if event == "opcode" and self.scheduler is not None:
+                site = self._sites[id(frame.f_code)]
+                footprint = site.footprints.get(frame.f_lasti)
+                if footprint is not None and self.scheduler.step(footprint):
+                    site.hits[frame.f_lasti] += 1
+            return self._on_step
