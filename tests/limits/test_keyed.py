@@ -357,6 +357,7 @@ def most_in_a_call(limiters: KeyedRateLimiter) -> int:
     return max(len(shard.ledger) for shard in limiters._shards._made_shards)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("rate", "keys", "refused"), [("1000/s", 200_000, 0), ("1/h", 20_000, 15_000)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,12 @@ def seen() -> Iterator[list[events.Event]]:
         yield collected
 
 
+def is_parked(thread: threading.Thread) -> bool:
+    """Whether *thread* has done all that it does before it waits."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return frame is not None and frame.f_code.co_name == "block"
+
+
 def wait_once(limiter: RateLimiter, clock: ManualClock) -> None:
     """Have a thread wait 5 s for a place of *limiter*."""
 
@@ -33,8 +40,9 @@ def wait_once(limiter: RateLimiter, clock: ManualClock) -> None:
             pass
 
     limiter.__enter__()
-    with threads(enter):
+    with threads(enter) as started:
         eventually(lambda: limiter.stats().waiting == 1)
+        eventually(lambda: is_parked(started[0]))
         clock.advance(5)
         limiter.__exit__(None, None, None)
 

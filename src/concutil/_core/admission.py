@@ -328,7 +328,7 @@ class Admission:
     def _unqueue(self, ticket: Ticket) -> None:
         line = self.lines.get(ticket.line)
         if line is None or ticket not in line:
-            return  # it was interrupted as it came
+            return  # pragma: no cover - Ctrl-C came as it was queued
         del line[ticket]
         if not line:
             del self.lines[ticket.line]
