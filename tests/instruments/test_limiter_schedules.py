@@ -11,10 +11,16 @@ from typing import ClassVar, NamedTuple
 import pytest
 
 from admission_model import TOLERANCE, TokenBucket
-from concutil import Permit, Rate, RateLimiter, RateLimitExceeded, events
-from concutil._core import admission
-from concutil._limits import gate, limiter, permit
-from concutil._runtime import on_threads
+from concutil import (
+    Permit,
+    Rate,
+    RateLimiter,
+    RateLimitExceeded,
+    _core,
+    _limits,
+    events,
+)
+from concutil._runtime import on_threads, waiters
 
 from .battery import (
     HOLD_S,
@@ -59,7 +65,7 @@ class Grant(NamedTuple):
 
 class Limited(
     Subject,
-    targets=(admission, gate, limiter, on_threads, permit),
+    targets=(_core, _limits, on_threads, waiters),
     alphabet=("enter", "attempt", "request", "hurry", "glance"),
     core=("enter", "attempt"),
 ):

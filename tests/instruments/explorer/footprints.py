@@ -64,6 +64,7 @@ _LOCAL: Final = (
     *("SWAP", "ROT_", "DUP_", "EXTENDED", "KW_NAMES", "PRECALL", "IS_OP", "MAKE_"),
     *("BUILD_TUPLE", "BUILD_LIST", "BUILD_MAP", "LIST_APPEND", "CHECK_EXC", "RERAISE"),
     *("SETUP_FINALLY", "SETUP_CLEANUP", "GEN_START", "GET_AWAITABLE", "SEND", "END_"),
+    "SET_FUNCTION_ATTRIBUTE",
     *(("POP_JUMP_IF_",) if sys.version_info >= (3, 13) else ()),
 )
 _READS_NAME: Final = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_GLOBAL", "LOAD_NAME")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dis
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from types import (
     BuiltinFunctionType,
@@ -30,7 +31,8 @@ from .footprints import (
 from .primitives import Lock
 from .shadows import Shadows
 
-# A module stands for all code in its file, a class for its methods.
+# A module stands for all code in its file, a package for its modules, a class for its
+# methods.
 Target = ModuleType | type | Callable[..., Any]
 
 _OF_SHADOWS: Final[dict[object, Footprint]] = {
@@ -49,9 +51,8 @@ _WRITTEN_IN_C: Final = (
 def codes_of(target: Target) -> Iterator[CodeType]:
     """Walk all code of *target*, also of functions inside of functions."""
     if isinstance(target, ModuleType):
-        assert target.__file__ is not None, f"{target.__name__} has no source"
-        source = Path(target.__file__).read_text(encoding="utf-8")
-        yield from _nested(compile(source, target.__file__, "exec"))
+        for path in _files_of(target):
+            yield from _codes_in(path)
     elif isinstance(target, type):
         for base in target.__mro__[:-1]:
             for member in vars(base).values():
@@ -60,6 +61,19 @@ def codes_of(target: Target) -> Iterator[CodeType]:
                 yield from _nested(_code_of(member))
     else:
         yield from _nested(_code_of(target))
+
+
+def _files_of(module: ModuleType) -> list[str]:
+    assert module.__file__ is not None, f"{module.__name__} has no source"
+    if hasattr(module, "__path__"):
+        return [str(path) for path in Path(module.__file__).parent.glob("*.py")]
+    return [module.__file__]
+
+
+@cache
+def _codes_in(path: str) -> Sequence[CodeType]:
+    source = Path(path).read_text(encoding="utf-8")
+    return list(_nested(compile(source, path, "exec")))
 
 
 def _code_of(thing: object) -> object:
@@ -93,7 +107,7 @@ class Targets:
             self._codes += codes  # kept, so that no id is used again
             self.names[target] = getattr(target, "__qualname__", target.__name__)
             if isinstance(target, ModuleType):
-                self._files[codes[0].co_filename] = target
+                self._files.update(dict.fromkeys(_files_of(target), target))
             else:
                 self._ids.update(dict.fromkeys(map(id, codes), target))
         self._stored = _names_stored(self._codes)
@@ -136,11 +150,14 @@ class Targets:
 
 
 def _names_stored(codes: Iterable[CodeType]) -> frozenset[str] | None:
-    """Return the attributes and globals stored outside of `__init__`; None: any."""
+    """Return the attributes and globals stored outside of `__init__`; None: any.
+
+    `object.__setattr__` is how frozen objects are made: they are never stored to again.
+    """
     stored: set[str] = set()
     for code in codes:
         if code.co_name != "__init__":
-            if {"setattr", "__setattr__"} & set(code.co_names):
+            if "setattr" in code.co_names:
                 return None
             ops = dis.get_instructions(code)
             stored |= {op.argval for op in ops if is_store(op)}

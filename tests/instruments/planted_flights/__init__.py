@@ -1,0 +1,1 @@
+"""A small package with one module: what mutants are tried out on."""
