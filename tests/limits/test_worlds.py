@@ -153,6 +153,7 @@ def test_one_manual_clock_moves_all_worlds() -> None:
 def test_a_blocked_loop_delays_nobody_else() -> None:
     """While one loop hangs, threads behind its waiters get what the rate gives."""
     limiter, hang = RateLimiter("200/s", slack=0), threading.Event()
+    hung = threading.Event()
 
     async def main() -> None:
         async def enter() -> None:
@@ -161,11 +162,12 @@ def test_a_blocked_loop_delays_nobody_else() -> None:
 
         tasks = [asyncio.create_task(enter()) for _ in range(5)]
         await asyncio.sleep(0)
+        hung.set()
         hang.wait(10)
         await asyncio.gather(*tasks)
 
     def thread() -> None:
-        eventually(lambda: limiter.stats().waiting >= 4)
+        hung.wait(10)
         for _ in range(10):
             with limiter:
                 pass
