@@ -15,6 +15,7 @@ SEEDS: Final = range(21)
 MOST_COUNT: Final = 1_000  # schedules until a search must have found it
 Tell = Callable[[object], None]
 
+pytestmark = pytest.mark.timeout(300)  # on a busy machine threads wait for their turn
 each = pytest.mark.parametrize("canary", CANARIES, ids=str)
 
 

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from concutil import RateLimiter, _core, _limits
 from concutil._runtime import clock
 
 from .canaries import compute, lock, update
@@ -162,6 +163,27 @@ def test_target_that_is_not_reached_is_refused() -> None:
     program = Program(lambda: update(KeepsUpdates), [KeepsUpdates, LocksCrosswise])
     with pytest.raises(NothingExplored, match="no step was made in LocksCrosswise"):
         explore(program, Exhaustive(1))
+
+
+def test_package_is_reached_by_any_of_its_modules() -> None:
+    """A package as a target stands for all code in its folder."""
+
+    def program() -> tuple[Bodies, Callable[[], object]]:
+        limiter = RateLimiter("1/s")
+
+        def enter() -> None:
+            with limiter:
+                pass
+
+        return [enter, enter], lambda: None
+
+    report = explore(
+        Program(program, [_limits, _core], ["concutil._runtime.clock.monotonic"]),
+        Random(0),
+        schedules=2,
+    )
+    files = {name.partition(":")[0] for name in report.reached}
+    assert files >= {"admission.py", "gate.py", "limiter.py"}
 
 
 def test_program_without_choice_is_refused() -> None:

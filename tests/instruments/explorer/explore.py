@@ -98,19 +98,11 @@ class Explorer:
         try:
             bodies, check = make()
             scheduler.run(bodies)
-            failed = scheduler.failed
-            if failed is None and not scheduler.pruned:
-                failed = _checked(check)
+            failed = scheduler.failed or _checked(check)
         finally:
             self.points.scheduler = None
             self._shadows.take_off()
-        return Run(
-            failed,
-            scheduler.decisions,
-            scheduler.steps,
-            scheduler.contested,
-            pruned=scheduler.pruned,
-        )
+        return Run(failed, scheduler.decisions, scheduler.steps, scheduler.contested)
 
     def search(
         self,

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import dis
 import sys
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final, Literal, final
 
-from .footprints import ANYTHING, NOTHING
 from .scheduler import Scheduler
 from .targets import Targets
 
-# What a step is: a bytecode that others can see; the same, but a call is one only if
-# it leaves the targets, and so is a return; or only what is done with a lock, which
-# finds all that is wrong with data that locks guard everywhere.
-Grain = Literal["bytecode", "access", "lock"]
-
-_CALLS: Final = ("CALL", "CALL_KW", "CALL_FUNCTION_EX")
+Grain = Literal["bytecode", "lock"]
 
 TOOL: Final = 4  # of `sys.monitoring`; the first are for debuggers, coverage, profilers
 
@@ -28,26 +21,18 @@ class Site:
 
     Attributes:
         target: What it belongs to.
-        footprints: What is touched, by the offsets at which others can see it.
-        hits: How often, by offset.
+        hits: How often, by the offsets at which others can see what is done.
         name: File and function.
     """
 
-    __slots__ = ("code", "footprints", "hits", "name", "target")
+    __slots__ = ("code", "hits", "name", "target")
 
     def __init__(self, code: CodeType, targets: Targets) -> None:
         self.code = code
         self.target = targets.of(code)
-        self.footprints = targets.visible(code)
-        self.hits = dict.fromkeys(self.footprints, 0)
+        self.hits = dict.fromkeys(targets.visible(code), 0)
         function = getattr(code, "co_qualname", code.co_name)  # 3.11
         self.name = f"{Path(code.co_filename).name}:{function}"
-
-    def leave_out_calls(self) -> None:
-        """Leave calls to who is told what is called."""
-        for op in dis.get_instructions(self.code):
-            if op.opname in _CALLS:
-                self.footprints.pop(op.offset, None)
 
 
 class BasePoints:
@@ -55,7 +40,8 @@ class BasePoints:
 
     Args:
         targets: Where steps are made.
-        grain: What a step is.
+        grain: What a step is: a bytecode, or only what is done with a lock. The
+            latter finds all that is wrong with data that locks guard everywhere.
     """
 
     def __init__(self, targets: Targets, *, grain: Grain = "bytecode") -> None:
@@ -70,7 +56,7 @@ class BasePoints:
 
     def stops_before_calls(self, code: CodeType) -> bool:
         """Whether each call in *code* is a step of its own."""
-        return self.grain != "lock" and self.covers(code)
+        return self.grain == "bytecode" and self.covers(code)
 
     def site(self, code: CodeType) -> Site:
         """Return the site of *code*, which belongs to a target."""
@@ -114,18 +100,12 @@ if sys.version_info >= (3, 12):
         """Is told by `sys.monitoring`: what isn't a target runs at full speed."""
 
         def begin(self) -> None:
-            watch, events = sys.monitoring, sys.monitoring.events
-            watch.use_tool_id(TOOL, "schedules")
-            watch.register_callback(TOOL, events.PY_START, self._on_start)
-            watch.register_callback(TOOL, events.INSTRUCTION, self._on_step)
-            watch.register_callback(TOOL, events.CALL, self._on_call)
-            watch.register_callback(TOOL, events.PY_RETURN, self._on_return)
-            watch.register_callback(TOOL, events.PY_YIELD, self._on_return)
-            self._wanted = events.INSTRUCTION
-            if self.grain == "access":
-                self._wanted |= events.CALL | events.PY_RETURN | events.PY_YIELD
-            watch.set_events(TOOL, events.PY_START)
-            watch.restart_events()
+            events = sys.monitoring.events
+            sys.monitoring.use_tool_id(TOOL, "schedules")
+            sys.monitoring.register_callback(TOOL, events.PY_START, self._on_start)
+            sys.monitoring.register_callback(TOOL, events.INSTRUCTION, self._on_step)
+            sys.monitoring.set_events(TOOL, events.PY_START)
+            sys.monitoring.restart_events()
 
         def end(self) -> None:
             for site in self._sites.values():
@@ -140,39 +120,22 @@ if sys.version_info >= (3, 12):
             if self.grain == "lock":
                 self.enter(site)
                 return None
-            if self.grain == "access":
-                site.leave_out_calls()
-            sys.monitoring.set_local_events(TOOL, code, self._wanted)
+            step = sys.monitoring.events.INSTRUCTION
+            sys.monitoring.set_local_events(TOOL, code, step)
             return sys.monitoring.DISABLE
 
         def _on_step(self, code: CodeType, offset: int) -> Any:
-            site = self._sites[id(code)]
-            footprint = site.footprints.get(offset)
-            if footprint is None:
+            hits = self._sites[id(code)].hits
+            if offset not in hits:
                 return sys.monitoring.DISABLE
-            if self.scheduler is not None and self.scheduler.step(footprint):
-                site.hits[offset] += 1  # after the step: others may have counted
+            if self.scheduler is not None and self.scheduler.step():
+                hits[offset] += 1  # after the step: others may have counted before it
             return None
-
-        def _on_call(self, code: CodeType, offset: int, of: object, to: object) -> None:
-            footprint = self._targets.of_call(of, to)
-            if footprint is NOTHING or self.scheduler is None:
-                return
-            if self.scheduler.step(footprint):
-                hits = self._sites[id(code)].hits
-                hits[offset] = hits.get(offset, 0) + 1
-
-        def _on_return(self, _code: CodeType, _offset: int, _value: object) -> None:
-            # What follows elsewhere, until the next step, belongs to this one.
-            caller = sys._getframe(1).f_back
-            inside = caller is not None and self.covers(caller.f_code)
-            if self.scheduler is not None and not inside:
-                self.scheduler.step(ANYTHING)
 
 else:
 
     class Points(BasePoints):
-        """Is told by `sys.settrace`, which knows single bytecodes, but no calls."""
+        """Is told by `sys.settrace`, which knows single bytecodes."""
 
         def follow(self) -> None:
             sys.settrace(self._on_call)
@@ -193,8 +156,7 @@ else:
 
         def _on_step(self, frame: FrameType, event: str, _arg: object) -> Any:
             if event == "opcode" and self.scheduler is not None:
-                site = self._sites[id(frame.f_code)]
-                footprint = site.footprints.get(frame.f_lasti)
-                if footprint is not None and self.scheduler.step(footprint):
-                    site.hits[frame.f_lasti] += 1
+                hits = self._sites[id(frame.f_code)].hits
+                if frame.f_lasti in hits and self.scheduler.step():
+                    hits[frame.f_lasti] += 1
             return self._on_step

@@ -7,7 +7,6 @@ import threading
 from types import FrameType, TracebackType
 from typing import Final
 
-from .footprints import writes
 from .scheduler import Scheduler
 
 OUTSIDE: Final = "make() or check()"
@@ -22,12 +21,11 @@ class LeftLocked(AssertionError):  # noqa: N818  # says what happened
 class Lock:
     """Stands for `threading.Lock`."""
 
-    __slots__ = ("__weakref__", "_scheduler", "footprint", "name", "owner")
+    __slots__ = ("__weakref__", "_scheduler", "name", "owner")
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self.name = scheduler.lock_name(type(self).__name__)
-        self.footprint = writes(self.name)
         self.owner: object = None
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002  # as the real one

@@ -17,7 +17,6 @@ class Run(NamedTuple):
     decisions: Sequence[Decision]
     steps: int
     contested: int
-    pruned: bool = False
 
     @property
     def schedule(self) -> Schedule:
@@ -66,7 +65,6 @@ class Report:
     Attributes:
         search: Its name.
         schedules: How many schedules were run.
-        pruned: How many of them were broken off, since others do the same.
         distinct: How many of them differ.
         steps: How many steps the threads made in all.
         decisions: How often it was decided who goes on.
@@ -78,7 +76,6 @@ class Report:
 
     search: str
     schedules: int = 0
-    pruned: int = 0
     distinct: int = 0
     steps: int = 0
     decisions: int = 0
@@ -90,7 +87,6 @@ class Report:
     def add(self, run: Run) -> None:
         """Count *run*."""
         self.schedules += 1
-        self.pruned += run.pruned
         self.steps += run.steps
         self.decisions += len(run.decisions)
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from types import CodeType, FrameType
 from typing import Final, Literal, NamedTuple, Protocol, final
 
-from .footprints import ANYTHING, CLOCK_MOVE, Footprint
 from .strategies import Chooser, Decision
 from .workers import (
     Abandoned,
@@ -86,7 +85,6 @@ class Scheduler:
         steps: How many steps were made.
         contested: How many of them while more than one thread had not ended.
         failed: How the schedule failed, or None.
-        pruned: Whether it was broken off, since another schedule does the same.
         stopping: Whether the threads are being unwound.
     """
 
@@ -105,16 +103,12 @@ class Scheduler:
         self.steps = 0
         self.contested = 0
         self.failed: Failed | None = None
-        self.pruned = False
         self.stopping = False
         self._points = points
         self._chooser = chooser
         self._ask_at: float = 0  # who can go on does so, unasked, until this step
         self._most_steps = max_steps
         self._alive: list[Worker] = []
-        # Those whose preemption has not mattered yet: nothing that was done since could
-        # not as well have been done after their next step.
-        self._idle: list[Worker] = []
         self._timers: list[Worker] = []  # those of `_alive` that have a deadline
         self._locks = 0
         self._ended = allocate_lock()
@@ -164,7 +158,7 @@ class Scheduler:
         self._locks += 1
         return f"{kind} {self._locks}"
 
-    def step(self, footprint: Footprint) -> bool:
+    def step(self) -> bool:
         """Count a step, before which the thread that runs may be switched.
 
         Returns:
@@ -175,15 +169,8 @@ class Scheduler:
             return False
         self.steps += 1
         if self.steps >= self._ask_at:
-            current.next_step = footprint
             self._ask()
-        if self._idle:
-            self._touch(footprint)
         return True
-
-    def _touch(self, footprint: Footprint) -> None:
-        """Take in what is touched while others stand preempted."""
-        self._idle = [it for it in self._idle if not it.next_step.meets(footprint)]
 
     def lock_step(self, caller: FrameType) -> None:
         """Let the thread be switched before *caller* uses a lock.
@@ -196,7 +183,7 @@ class Scheduler:
         if self.interrupter is not None:
             return
         if not self._points.stops_before_calls(caller.f_code):
-            self.step(ANYTHING)
+            self.step()
 
     def freed(self, what: Waitable) -> None:
         """Take in that *what* has become free: somebody may go on who could not."""
@@ -256,9 +243,6 @@ class Scheduler:
 
     def _start(self, worker: Worker | None) -> None:
         assert worker is not None
-        if worker in self._idle:
-            self.pruned = True
-            self._stop()
         self.current = worker
         worker.gate.release()
 
@@ -307,9 +291,6 @@ class Scheduler:
         index = self._chooser.choose(self.steps, options, free)
         if len(options) > 1:
             self.decisions.append(Decision(self.steps, options, free, index))
-        if index and free == 1 and self._chooser.prunes:
-            assert self.current is not None
-            self._idle.append(self.current)
         if index >= ready:
             self._fire(options[index])
         self._ask_at = self._most_steps + 1
@@ -339,7 +320,6 @@ class Scheduler:
         assert worker.deadline is not None
         self.now = max(self.now, worker.deadline)
         worker.interrupt = False
-        self._touch(CLOCK_MOVE)
         self._stop_waiting(worker)
 
     def _interrupted(self) -> Worker | None:
@@ -357,12 +337,8 @@ class Scheduler:
             self._timers.remove(worker)
 
     def _note(self, kind: Kind, text: str) -> None:
-        if not self.stopping:
+        if self.failed is None:
             self.failed = Failed(kind, text)
-            self._stop()
-
-    def _stop(self) -> None:
+            self._most_steps += self.steps  # for the unwinding
         self.stopping = True
-        self._most_steps += self.steps  # for the unwinding
         self._ask_at = 0  # whoever goes on is unwound at its next step
-        self._idle.clear()

@@ -42,12 +42,9 @@ class Chooser(Protocol):
     Attributes:
         ask_at: A thread that can go on does so, unasked, until this step. When one
             waits or ends, what follows is always asked.
-        prunes: Whether a schedule is to be broken off when it turns out that another
-            one of the same search does the same.
     """
 
     ask_at: float
-    prunes: bool
 
     def choose(self, step: int, options: Sequence[Numbered], free: int) -> int:
         """Return which of *options*, maybe only one, goes on; see `Decision`."""
@@ -83,16 +80,12 @@ class Following:
     Args:
         schedule: What to follow.
         ask_on: Whether to be asked at every step after its last deviation.
-        prunes: Whether all schedules up to this one's preemptions are tried as well.
 
     Attributes:
         diverged: Whether the schedule named a thread that could not go on.
     """
 
-    def __init__(
-        self, schedule: Schedule, *, ask_on: bool = False, prunes: bool = False
-    ) -> None:
-        self.prunes = prunes
+    def __init__(self, schedule: Schedule, *, ask_on: bool = False) -> None:
         self._schedule = schedule
         self._ask_on = ask_on
         self._steps = sorted(schedule, reverse=True)
@@ -123,8 +116,6 @@ class Following:
 class Ordered:
     """Lets a thread run for as long as it can, then the next one in *order*."""
 
-    prunes = False
-
     def __init__(self, order: Sequence[int]) -> None:
         self._rank = {thread: rank for rank, thread in enumerate(order)}
         self.ask_at = inf
@@ -153,8 +144,7 @@ class Exhaustive:
                 self._prefix = todo.pop()
                 self._spent = spent
                 # Who can't afford another preemption needn't look where it could be.
-                ask_on = spent < self._bound
-                return Following(dict(self._prefix), ask_on=ask_on, prunes=True)
+                return Following(dict(self._prefix), ask_on=spent < self._bound)
         return None
 
     def learn(self, decisions: Sequence[Decision], contested: int) -> None:
@@ -190,8 +180,6 @@ class Random:
 @final
 class Restless:
     """Leaves a thread that can go on, with the given *chance* at each step."""
-
-    prunes = False
 
     def __init__(self, draw: Callable[[], float], chance: float) -> None:
         self._draw = draw
@@ -235,8 +223,6 @@ class Pct:
 @final
 class Priorities:
     """Lets the thread of the highest priority run, and lowers it at some *steps*."""
-
-    prunes = False
 
     def __init__(self, draw: Callable[[], float], steps: Iterable[int]) -> None:
         self._draw = draw

@@ -3,49 +3,32 @@
 from __future__ import annotations
 
 import dis
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from types import (
-    BuiltinFunctionType,
-    CodeType,
-    FunctionType,
-    MethodDescriptorType,
-    MethodWrapperType,
-    ModuleType,
-    WrapperDescriptorType,
-)
+from types import CodeType, ModuleType
 from typing import Any, Final, final
-
-from .footprints import (
-    ANYTHING,
-    CLOCK_READ,
-    CONTAINER_READ,
-    CONTAINER_WRITE,
-    NOTHING,
-    Footprint,
-    is_load,
-    is_store,
-    of_bytecode,
-)
-from .primitives import Lock
-from .shadows import Shadows
 
 # A module stands for all code in its file, a package for its modules, a class for its
 # methods.
 Target = ModuleType | type | Callable[..., Any]
 
-_OF_SHADOWS: Final[dict[object, Footprint]] = {
-    Shadows.monotonic: CLOCK_READ,
-    Shadows.lock: NOTHING,
-    Shadows.rlock: NOTHING,
-}
-_WRITTEN_IN_C: Final = (
-    BuiltinFunctionType,
-    MethodDescriptorType,
-    MethodWrapperType,
-    WrapperDescriptorType,
+# Beginnings of the names of bytecodes that touch nothing that another thread can see.
+# Truth tests may read a container: they stand beside the jump before 3.13.
+_LOCAL: Final = (
+    *("LOAD_FAST", "STORE_FAST", "DELETE_FAST", "LOAD_CONST", "LOAD_SMALL"),
+    *("LOAD_COMMON", "LOAD_ASSERTION", "LOAD_SPECIAL", "RETURN", "PUSH_", "POP_TOP"),
+    *("POP_EXCEPT", "POP_ITER", "POP_BLOCK", "POP_JUMP_IF_NO", "JUMP_FORWARD"),
+    *("JUMP_BACKWARD", "JUMP_ABSOLUTE", "NOP", "NOT_TAKEN", "CACHE", "RESUME", "COPY"),
+    *("SWAP", "ROT_", "DUP_", "EXTENDED", "KW_NAMES", "PRECALL", "IS_OP", "MAKE_"),
+    *("BUILD_TUPLE", "BUILD_LIST", "BUILD_MAP", "LIST_APPEND", "CHECK_EXC", "RERAISE"),
+    *("SETUP_FINALLY", "SETUP_CLEANUP", "GEN_START", "GET_AWAITABLE", "SEND", "END_"),
+    "SET_FUNCTION_ATTRIBUTE",
+    *(("POP_JUMP_IF_",) if sys.version_info >= (3, 13) else ()),
 )
+_LOADS: Final = frozenset({"LOAD_ATTR", "LOAD_METHOD", "LOAD_GLOBAL", "LOAD_NAME"})
+_STORES: Final = ("STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL")
 
 
 def codes_of(target: Target) -> Iterator[CodeType]:
@@ -116,37 +99,20 @@ class Targets:
         """Return the target that *code* belongs to, or None."""
         return self._ids.get(id(code)) or self._files.get(code.co_filename)
 
-    def visible(self, code: CodeType) -> dict[int, Footprint]:
-        """Return the bytecodes of *code* that others can see, by offset.
+    def visible(self, code: CodeType) -> frozenset[int]:
+        """Return the offsets of the bytecodes in *code* that others can see.
 
         Loads of what is never stored after construction aren't among them.
         """
-        seen: dict[int, Footprint] = {}
-        for op in dis.get_instructions(code):
-            footprint = of_bytecode(op)
-            if footprint is not NOTHING and not self._is_constant(op):
-                seen[op.offset] = footprint
-        return seen
-
-    def of_call(self, called: object, first: object) -> Footprint:
-        """Return what a call touches by itself; *first* is the first argument."""
-        receiver = getattr(called, "__self__", first)
-        if isinstance(receiver, Lock):
-            return receiver.footprint
-        function = getattr(called, "__func__", called)
-        if isinstance(function, type):  # a new object is nobody else's
-            function = vars(function).get("__init__", CONTAINER_READ)
-        if isinstance(function, FunctionType):
-            if self.of(function.__code__) is not None:
-                return NOTHING
-            return _OF_SHADOWS.get(function, ANYTHING)
-        if isinstance(function, Footprint):
-            return function
-        return CONTAINER_WRITE if isinstance(function, _WRITTEN_IN_C) else ANYTHING
+        return frozenset(
+            op.offset
+            for op in dis.get_instructions(code)
+            if not op.opname.startswith(_LOCAL) and not self._is_constant(op)
+        )
 
     def _is_constant(self, op: dis.Instruction) -> bool:
         stored = self._stored
-        return stored is not None and is_load(op) and op.argval not in stored
+        return stored is not None and op.opname in _LOADS and op.argval not in stored
 
 
 def _names_stored(codes: Iterable[CodeType]) -> frozenset[str] | None:
@@ -160,5 +126,5 @@ def _names_stored(codes: Iterable[CodeType]) -> frozenset[str] | None:
             if "setattr" in code.co_names:
                 return None
             ops = dis.get_instructions(code)
-            stored |= {op.argval for op in ops if is_store(op)}
+            stored |= {op.argval for op in ops if op.opname in _STORES}
     return frozenset(stored)

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, Protocol, final
 
-from .footprints import NOTHING
-
 Body = Callable[[], object]
 
 HERE: Final = str(Path(__file__).parent)
@@ -47,7 +45,6 @@ class Worker:
         waits_for: What it waits for, until that is free or its timer fires.
         deadline: When its timer fires, if it has one.
         interrupt: Whether it is to be interrupted when everybody waits.
-        next_step: What it will touch when it goes on, if it was preempted.
         unwinding: Whether it was told to give up.
         error: What its body raised.
     """
@@ -60,7 +57,6 @@ class Worker:
         "gate",
         "ident",
         "interrupt",
-        "next_step",
         "number",
         "unwinding",
         "waits_for",
@@ -81,7 +77,6 @@ class Worker:
         self.waits_for: Waitable | None = None
         self.deadline: float | None = None
         self.interrupt = False
-        self.next_step = NOTHING
         self.unwinding = False
         self.error: BaseException | None = None
         return self
@@ -96,7 +91,7 @@ class Worker:
                 self._body()
             except Abandoned:
                 pass
-            except BaseException as error:  # noqa: ASYNC103, BLE001 - kept for the report
+            except BaseException as error:  # noqa: BLE001  # told by the scheduler
                 self.error = error
             master.finished(self)
 
