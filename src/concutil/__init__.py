@@ -9,16 +9,22 @@ if TYPE_CHECKING:
     from . import events as events
     from . import testing as testing
     from ._core.rates import Rate as Rate
+    from ._core.retry_after import parse_retry_after as parse_retry_after
     from ._errors import ConcutilError as ConcutilError
     from ._errors import RateLimitExceeded as RateLimitExceeded
     from ._limits.keyed import KeyedRateLimiter as KeyedRateLimiter
     from ._limits.limiter import LimiterStats as LimiterStats
     from ._limits.limiter import RateLimiter as RateLimiter
     from ._limits.permit import Permit as Permit
+    from ._retry.attempts import Attempt as Attempt
+    from ._retry.budget import RetryBudget as RetryBudget
+    from ._retry.retry import Retry as Retry
+    from ._retry.retry import retry as retry
 
 __version__ = "0.1.0"
 
 __all__ = (
+    "Attempt",
     "ConcutilError",
     "KeyedRateLimiter",
     "LimiterStats",
@@ -26,13 +32,18 @@ __all__ = (
     "Rate",
     "RateLimitExceeded",
     "RateLimiter",
+    "Retry",
+    "RetryBudget",
     "__version__",
     "events",
+    "parse_retry_after",
+    "retry",
     "testing",
 )
 
 # Where each name lives; a submodule lives in itself.
 _HOMES = {
+    "Attempt": "_retry.attempts",
     "ConcutilError": "_errors",
     "KeyedRateLimiter": "_limits.keyed",
     "LimiterStats": "_limits.limiter",
@@ -40,7 +51,11 @@ _HOMES = {
     "Rate": "_core.rates",
     "RateLimitExceeded": "_errors",
     "RateLimiter": "_limits.limiter",
+    "Retry": "_retry.retry",
+    "RetryBudget": "_retry.budget",
     "events": "events",
+    "parse_retry_after": "_core.retry_after",
+    "retry": "_retry.retry",
     "testing": "testing",
 }
 

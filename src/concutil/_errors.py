@@ -52,3 +52,12 @@ class RateLimitExceeded(ConcutilError):  # noqa: N818  # a contract
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+def note(error: BaseException, about: str, text: str) -> None:
+    """Add a note to *error*, in place of what was noted *about* the same before.
+
+    So an exception that is raised again and again doesn't grow.
+    """
+    notes = [it for it in getattr(error, "__notes__", ()) if not it.startswith(about)]
+    error.__notes__ = [*notes, f"{about}: {text}"]  # 3.10 has no add_note

@@ -7,7 +7,7 @@ attributes ``concutil.<field>`` of the record.
 
 # For the annotations of these classes: they resolve where a class says that it is.
 from collections.abc import Mapping  # noqa: F401 - see above
-from typing import ClassVar  # noqa: F401 - see above
+from typing import ClassVar, Literal  # noqa: F401 - see above
 
 from ._runtime.events import (
     Event,
@@ -15,6 +15,10 @@ from ._runtime.events import (
     LimiterRefused,
     LimiterWaited,
     LoopBlocked,
+    RetryGaveUp,
+    RetryNested,
+    RetryScheduled,
+    RetrySucceeded,
     Subscription,
     subscribe,
 )
@@ -25,6 +29,10 @@ __all__ = (
     "LimiterRefused",
     "LimiterWaited",
     "LoopBlocked",
+    "RetryGaveUp",
+    "RetryNested",
+    "RetryScheduled",
+    "RetrySucceeded",
     "Subscription",
     "subscribe",
 )

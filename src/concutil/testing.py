@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from heapq import heappop, heappush
 from itertools import count
@@ -12,8 +13,9 @@ from typing import Any, ParamSpec, final
 
 from ._core.options import duration_or_zero, number, shown
 from ._runtime.clock import Clock
+from ._runtime.rest import skipped
 
-__all__ = ("Clock", "ManualClock", "cancelled_at")
+__all__ = ("Clock", "ManualClock", "cancelled_at", "no_waiting")
 
 P = ParamSpec("P")
 
@@ -106,6 +108,27 @@ class ManualClock:
 
     def __repr__(self) -> str:
         return f"<ManualClock at {self._now:g} s: {len(self._timers)} timers>"
+
+
+@contextmanager
+def no_waiting() -> Iterator[None]:
+    """Leave out the waits of retry policies inside of this block.
+
+    All else is as ever: attempts and budgets are counted, a wait that would end after
+    the deadline gives up, a limiter lets nobody start before their time. It concerns
+    the context that entered it and the tasks that are started there, no other thread
+    and no other task.
+
+    Threads:
+        Safe; any number at once.
+
+    .. versionadded:: 0.1
+    """
+    token = skipped.set(True)
+    try:
+        yield
+    finally:
+        skipped.reset(token)
 
 
 async def cancelled_at(

@@ -75,9 +75,13 @@ def duration(name: str, value: object) -> float:
     return seconds
 
 
-def duration_or_zero(name: str, value: object) -> float:
+_SECONDS_OR_ZERO = "a finite number of seconds of at least 0, or a timedelta"
+
+
+def duration_or_zero(
+    name: str, value: object, expected: str = _SECONDS_OR_ZERO
+) -> float:
     """Return *value*, seconds or a timedelta, as seconds if they aren't negative."""
-    expected = "a finite number of seconds of at least 0, or a timedelta"
     seconds = _seconds(name, value, expected)
     if seconds < 0:
         raise ValueError(_wrong(name, expected, value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace, TracebackType
-from typing import Any, ClassVar, Final, cast, final
+from typing import Any, ClassVar, Final, Literal, cast, final
 
 from .._core.record import Record
 
@@ -105,20 +105,125 @@ class LimiterPaused(Event):
 class LoopBlocked(Event):
     """A thread that runs an event loop waits, and stops all of the loop's tasks.
 
-    Use `async with` there. Told once per limiter.
+    Use the async form there. Told once per limiter and once per policy.
 
     Attributes:
-        limiter: The limiter's name, or None.
+        limiter: The name of the limiter that made it wait, or None.
+        policy: The name of the retry policy that made it wait, or None.
 
     .. versionadded:: 0.1
     """
 
     __module__ = "concutil.events"
-    __slots__ = ("limiter",)
+    __slots__ = ("limiter", "policy")
     name = "concutil.loop_blocked"
     level = _WARNING
 
     limiter: str | None
+    policy: str | None
+
+
+@final
+class RetryScheduled(Event):
+    """An attempt failed, and there will be another one.
+
+    Attributes:
+        policy: The policy's name, or None.
+        function: What is called, or None in the block form.
+        attempt: Which attempt failed, counted from 1.
+        error: What it raised; None if its result was not good enough.
+        wait: Seconds until the next one.
+
+    .. versionadded:: 0.1
+    """
+
+    __module__ = "concutil.events"
+    __slots__ = ("attempt", "error", "function", "policy", "wait")
+    name = "concutil.retry_scheduled"
+    level = _INFO
+
+    policy: str | None
+    function: str | None
+    attempt: int
+    error: Exception | None
+    wait: float
+
+
+@final
+class RetryGaveUp(Event):
+    """There is no other attempt: the error, or the last result, goes to the caller.
+
+    Attributes:
+        policy: The policy's name, or None.
+        function: What was called, or None in the block form.
+        attempts: How many there were.
+        seconds: How long they took, with the waits between them.
+        error: What is raised; None if the last result is returned.
+        reason: "attempts" and "deadline" if there were no more, "budget" if it was
+            spent, "not_retryable" if such an error is not retried at all.
+
+    .. versionadded:: 0.1
+    """
+
+    __module__ = "concutil.events"
+    __slots__ = ("attempts", "error", "function", "policy", "reason", "seconds")
+    name = "concutil.retry_gave_up"
+    level = _INFO  # the caller gets the error itself
+
+    policy: str | None
+    function: str | None
+    attempts: int
+    seconds: float
+    error: Exception | None
+    reason: Literal["attempts", "budget", "deadline", "not_retryable"]
+
+
+@final
+class RetrySucceeded(Event):
+    """An attempt succeeded after others had failed.
+
+    Attributes:
+        policy: The policy's name, or None.
+        function: What was called, or None in the block form.
+        attempts: How many there were.
+        seconds: How long they took, with the waits between them.
+
+    .. versionadded:: 0.1
+    """
+
+    __module__ = "concutil.events"
+    __slots__ = ("attempts", "function", "policy", "seconds")
+    name = "concutil.retry_succeeded"
+    level = _INFO
+
+    policy: str | None
+    function: str | None
+    attempts: int
+    seconds: float
+
+
+@final
+class RetryNested(Event):
+    """A policy retries inside of an attempt of another one: attempts multiply.
+
+    Told once per policy.
+
+    Attributes:
+        policy: The name of the inner policy, or None.
+        function: What it calls, or None in the block form.
+        outer: The name of the policy around it, or None.
+
+    .. versionadded:: 0.1
+    """
+
+    __module__ = "concutil.events"
+    __slots__ = ("function", "outer", "policy")
+    name = "concutil.retry_nested"
+    level = _WARNING
+
+    policy: str | None
+    function: str | None
+    outer: str | None
 
 
 @final

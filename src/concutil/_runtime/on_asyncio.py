@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import cache
 from math import inf
 from typing import cast, final
 
@@ -84,6 +86,24 @@ class AsyncioWorld:
         if not 0 <= now - self.turn < waiters.YIELD_EVERY_S:
             self.turn = now
             await asyncio.sleep(0)
+
+    def scope(self, delay: float | None) -> waiters.Scope:
+        """Return a cancel scope of anyio, since asyncio has nothing like it."""
+        deadline = inf if delay is None else self.line.time() + delay
+        return _scope_type()(deadline=deadline)
+
+    def soon(self, fn: Callable[[], object]) -> None:
+        """Have *fn* called in this loop, unless that is closed."""
+        with suppress(RuntimeError):
+            self.line.call_soon_threadsafe(fn)
+
+
+@cache
+def _scope_type() -> Callable[..., waiters.Scope]:
+    """Return what anyio makes in a loop of asyncio, where it looks each time."""
+    from anyio import CancelScope
+
+    return type(CancelScope())
 
 
 def world_of(loop: asyncio.AbstractEventLoop) -> AsyncioWorld:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from math import inf
 from typing import Any, final
 
 import trio
 
-from . import clock
+from . import clock, waiters
 
 
 @final
@@ -81,3 +82,14 @@ class TrioWorld:
     async def checkpoint(self) -> None:
         """Let other tasks run, and be cancelled, as every trio operation does."""
         await trio.lowlevel.checkpoint()
+
+    def scope(self, delay: float | None) -> waiters.Scope:
+        """Return a cancel scope."""
+        if delay is None:
+            return trio.CancelScope()
+        return trio.CancelScope(deadline=trio.current_time() + delay)
+
+    def soon(self, fn: Callable[[], object]) -> None:
+        """Have *fn* called in this run, unless that has ended."""
+        with suppress(trio.RunFinishedError):
+            self.line.run_sync_soon(fn)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from math import inf
-from typing import Any, Final, Protocol, TypeVar
+from types import TracebackType
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from .clock import Clock
 
@@ -41,6 +42,28 @@ class Waiter(Protocol):
         ...
 
 
+class Scope(Protocol):
+    """What the cancel scopes of anyio and trio have in common."""
+
+    @property
+    def cancelled_caught(self) -> bool:
+        """Whether the block was ended by this scope."""
+        ...
+
+    def cancel(self) -> object:
+        """Cancel what runs inside, from a thread of this loop."""
+        ...
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None: ...
+
+
 class World(Protocol):
     """Where a text runs: the threads, an asyncio loop or a trio run."""
 
@@ -62,6 +85,18 @@ class World(Protocol):
         ...
 
 
+class LoopWorld(World, Protocol):
+    """A world of tasks, which can be cancelled."""
+
+    def scope(self, delay: float | None) -> Scope:
+        """Return a scope, to be entered, that is cancelled after *delay* seconds."""
+        ...
+
+    def soon(self, fn: Callable[[], object]) -> None:
+        """Have *fn* called in this loop, from any thread; not if the loop is closed."""
+        ...
+
+
 # Each asyncio loop's world, put here by `on_asyncio`, which is imported once a loop
 # runs: so that a task finds out cheaply that it may go on.
 worlds: Final[dict[Any, Any]] = {}
@@ -75,7 +110,7 @@ running_loop: Callable[[], Any] = no_loop
 current_task: Callable[[Any], Any] = no_loop  # type: ignore[assignment]  # never called
 
 
-def running_world() -> World:
+def running_world() -> LoopWorld:
     """Return the world of the task that runs now.
 
     Raises:
@@ -88,6 +123,8 @@ def running_world() -> World:
 
         return TrioWorld()
     loop = _asyncio_loop()
+    if loop in worlds:
+        return cast("LoopWorld", worlds[loop])
     if loop is not None:
         from .on_asyncio import world_of
 

@@ -1,0 +1,1 @@
+"""Trying again: policies, attempts and budgets."""

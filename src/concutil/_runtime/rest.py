@@ -1,0 +1,26 @@
+"""Resting until a time: what a backoff does, written once for all worlds."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Final
+
+from .clock import Clock, reader
+from .waiters import World, park
+
+# Whether rests are left out in this context: see `concutil.testing.no_waiting`.
+skipped: Final[ContextVar[bool]] = ContextVar("concutil.no_waiting", default=False)
+
+
+async def rest(world: World, until: float, clock: Clock | None) -> None:
+    """Let others run until *clock* says *until*."""
+    await world.checkpoint()
+    if skipped.get():
+        return
+    now = reader(clock)
+    waiter = world.waiter()
+    try:
+        while now() < until:
+            await park(world, waiter, until, clock=clock)
+    finally:
+        waiter.close()
