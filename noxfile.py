@@ -178,6 +178,14 @@ def packaging(session: nox.Session, kind: str) -> None:
 
 
 @nox.session(default=False)
+def deep(session: nox.Session) -> None:
+    """Search on for failures, `-- 60m` long, and note in the ledger what was done."""
+    session.install("-e", ".[all]", "--group", "tests")
+    session.chdir("tests")
+    session.run("python", "-m", "instruments.deep", *session.posargs)
+
+
+@nox.session(default=False)
 def quick(session: nox.Session) -> None:
     """Lint, and run the fast tests on the Python that runs nox."""
     session.install("-e", ".[all]", "--group", "lint", "--group", "tests")

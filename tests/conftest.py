@@ -22,6 +22,21 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return backend
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the instruments did, of whichever worker told it."""
+    reports = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+    ]
+    told = [it for report in reports for it in report.user_properties]
+    lines = [str(what) for kind, what in told if kind == "told"]
+    if lines:
+        terminalreporter.section("what the instruments did")
+        for line in sorted(lines):
+            terminalreporter.write_line(line)
+
+
 def pytest_report_header() -> str:
     """Say whether the GIL is on: nothing else in the report tells the builds apart."""
     free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))

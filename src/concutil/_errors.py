@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import final
 
 
@@ -57,7 +58,10 @@ class RateLimitExceeded(ConcutilError):  # noqa: N818  # a contract
 def note(error: BaseException, about: str, text: str) -> None:
     """Add a note to *error*, in place of what was noted *about* the same before.
 
-    So an exception that is raised again and again doesn't grow.
+    So an exception that is raised again and again doesn't grow. One that can't be
+    changed is left as it is.
     """
-    notes = [it for it in getattr(error, "__notes__", ()) if not it.startswith(about)]
-    error.__notes__ = [*notes, f"{about}: {text}"]  # 3.10 has no add_note
+    head = f"{about}: "
+    notes = [it for it in getattr(error, "__notes__", ()) if not it.startswith(head)]
+    with suppress(AttributeError):
+        error.__notes__ = [*notes, head + text]  # 3.10 has no add_note

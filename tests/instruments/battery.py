@@ -15,6 +15,7 @@ from functools import partial
 from itertools import combinations_with_replacement, product
 from typing import Any, ClassVar, Final, NamedTuple, final
 
+import hypothesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -233,15 +234,29 @@ def exhaust(
     return bench.tally
 
 
-def try_at_random(subject: type[Subject], *, schedules: int) -> Tally:
-    """Let Hypothesis write programs, and run each under random schedules and PCT's."""
+def try_at_random(
+    subject: type[Subject], *, schedules: int, seed: int | None = None
+) -> Tally:
+    """Let Hypothesis write programs, and run each under random schedules and PCT's.
+
+    Args:
+        subject: What they use.
+        schedules: How many at least.
+        seed: What the programs come from; None for the same ones every time.
+    """
     letters = st.sampled_from(sorted(subject.alphabet))
     part = st.lists(letters, min_size=1, max_size=3).map(tuple)
     whole = st.lists(part, min_size=2, max_size=3).map(tuple)
 
     with _Bench(subject, "random and pct", "bytecode") as bench:
 
-        @settings(max_examples=-(-schedules // (2 * _EACH_COUNT)))
+        @hypothesis.seed(seed)
+        @settings(
+            max_examples=-(-schedules // (2 * _EACH_COUNT)),
+            derandomize=seed is None,
+            database=None,
+            deadline=None,
+        )
         @given(whole, st.sampled_from([0.0, HOLD_S]), st.integers(0, 2**32))
         def try_out(plan: Plan, held: float, seed: int) -> None:
             bench.tally.programs += 1

@@ -1,13 +1,11 @@
 """How much each battery must do at least: the one place where that is said.
 
 On one Python everything is done in full. On the others the instruments prove by their
-canaries that they see there too, and then do less. With `CONCUTIL_BUDGET=deep` in the
-environment everything goes further, which takes hours.
+canaries that they see there too, and then do less. `deep` goes on where these end.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from typing import Final
@@ -73,9 +71,8 @@ _GATE: Final = Budget(
     histories=10_000,
     mutants=True,
     exhausted=(
-        Exhaustion(threads=2, length=2, bound=1, grain="bytecode"),
-        Exhaustion(threads=2, length=1, bound=2, grain="bytecode", core=True),
-        Exhaustion(threads=2, length=2, bound=3, grain="lock", core=True),
+        Exhaustion(threads=2, length=2, bound=1, grain="line"),
+        Exhaustion(threads=2, length=2, bound=2, grain="line", core=True),
         Exhaustion(threads=3, length=1, bound=2, grain="lock"),
     ),
 )
@@ -87,29 +84,7 @@ _ELSEWHERE: Final = Budget(
     histories=1_000,
     mutants=False,
 )
-_DEEP: Final = Budget(
-    soak_hours=1_000,
-    soak_calls=1_800_000,
-    timelines=10_000,
-    schedules=1_000_000,
-    histories=1_000_000,
-    mutants=True,
-    exhausted=(
-        Exhaustion(threads=2, length=2, bound=2, grain="bytecode"),
-        Exhaustion(threads=2, length=2, bound=3, grain="lock"),
-        Exhaustion(threads=3, length=1, bound=1, grain="bytecode"),
-        Exhaustion(threads=3, length=1, bound=3, grain="lock"),
-        Exhaustion(threads=3, length=2, bound=1, grain="lock"),
-    ),
-)
-
-BUDGET: Final = (
-    _DEEP
-    if os.environ.get("CONCUTIL_BUDGET") == "deep"
-    else _GATE
-    if _IN_FULL
-    else _ELSEWHERE
-)
+BUDGET: Final = _GATE if _IN_FULL else _ELSEWHERE
 
 # Interrupts of a running thread that leave something behind, by subject. Each is looked
 # at when it is new; the numbers may only fall. On 3.14 more are left: see `primitives`.

@@ -11,15 +11,9 @@ from typing import ClassVar, NamedTuple
 import pytest
 
 from admission_model import TOLERANCE, TokenBucket
-from concutil import (
-    Permit,
-    Rate,
-    RateLimiter,
-    RateLimitExceeded,
-    _core,
-    _limits,
-    events,
-)
+from concutil import Permit, Rate, RateLimiter, RateLimitExceeded, events
+from concutil._core import admission, buckets, ticket
+from concutil._limits import face, gate, limiter, permit
 from concutil._runtime import on_threads, waiters
 
 from .battery import (
@@ -36,7 +30,7 @@ from .budgets import BUDGET, LEFT_BEHIND, Exhaustion
 
 PATIENCE_S = 1.5
 SLACK_S = 0.01
-SHARES = 2  # programs are shared out to tests, which may run side by side
+SHARES = 4  # programs are shared out to tests, which may run side by side
 
 _here = threading.local()
 
@@ -66,7 +60,11 @@ class Grant(NamedTuple):
 
 class Limited(
     Subject,
-    targets=(_core, _limits, on_threads, waiters),
+    targets=(
+        *(admission, buckets, ticket),
+        *(gate, face, limiter, permit),
+        *(on_threads, waiters),
+    ),
     alphabet=("enter", "attempt", "request", "hurry", "glance"),
     core=("enter", "attempt"),
 ):

@@ -43,7 +43,7 @@ class Program:
         targets: The modules, classes or functions in which threads are switched. Each
             of them must be reached.
         clocks: Dotted names of functions that read the time, beside `time.monotonic`.
-        grain: What a step is: a bytecode, or only what is done with a lock.
+        grain: What a step is.
         max_steps: More steps than this are taken for a livelock.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final, Literal, final
@@ -10,7 +11,10 @@ from typing import Any, Final, Literal, final
 from .scheduler import Scheduler
 from .targets import Targets
 
-Grain = Literal["bytecode", "lock"]
+# What a step is: a bytecode that others can see; the first of those in each line; or
+# only what is done with a lock, which finds all that is wrong with data that locks
+# guard everywhere. What is done with a lock is always one.
+Grain = Literal["bytecode", "line", "lock"]
 
 TOOL: Final = 4  # of `sys.monitoring`; the first are for debuggers, coverage, profilers
 
@@ -27,10 +31,13 @@ class Site:
 
     __slots__ = ("code", "hits", "name", "target")
 
-    def __init__(self, code: CodeType, targets: Targets) -> None:
+    def __init__(self, code: CodeType, targets: Targets, grain: Grain) -> None:
         self.code = code
         self.target = targets.of(code)
-        self.hits = dict.fromkeys(targets.visible(code), 0)
+        visible = targets.visible(code)
+        if grain == "line":
+            visible = _first_of_lines(code, visible)
+        self.hits = dict.fromkeys(visible, 0)
         function = getattr(code, "co_qualname", code.co_name)  # 3.11
         self.name = f"{Path(code.co_filename).name}:{function}"
 
@@ -40,8 +47,7 @@ class BasePoints:
 
     Args:
         targets: Where steps are made.
-        grain: What a step is: a bytecode, or only what is done with a lock. The
-            latter finds all that is wrong with data that locks guard everywhere.
+        grain: What a step is.
     """
 
     def __init__(self, targets: Targets, *, grain: Grain = "bytecode") -> None:
@@ -62,7 +68,7 @@ class BasePoints:
         """Return the site of *code*, which belongs to a target."""
         site = self._sites.get(id(code))
         if site is None:
-            site = self._sites[id(code)] = Site(code, self._targets)
+            site = self._sites[id(code)] = Site(code, self._targets, self.grain)
         return site
 
     def enter(self, site: Site) -> None:
@@ -92,6 +98,12 @@ class BasePoints:
 
     def leave(self) -> None:
         """Stop watching the calling thread."""
+
+
+def _first_of_lines(code: CodeType, offsets: Collection[int]) -> list[int]:
+    lines = [(begin, end) for begin, end, _ in code.co_lines()]
+    inside = [[at for at in offsets if begin <= at < end] for begin, end in lines]
+    return [min(some) for some in inside if some]
 
 
 if sys.version_info >= (3, 12):
