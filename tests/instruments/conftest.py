@@ -6,9 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-# Too dear for the gate as they are.
-collect_ignore = ["test_limiter_schedules.py", "test_mutants.py"]
-
 Tell = Callable[[object], None]
 
 
