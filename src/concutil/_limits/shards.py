@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from random import getrandbits
 from typing import Final, final
 
 from .._core.ledger import Ledger
@@ -59,6 +58,8 @@ class Shards:
         max_keys: int,
         setting: Setting,
     ) -> None:
+        from random import getrandbits  # its first import is slow
+
         self.rates: tuple[Rate, ...] = rates
         self.limit: int | None = limit
         self.slack: float = slack
