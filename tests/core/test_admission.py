@@ -328,6 +328,18 @@ def test_a_child_process_starts_with_nobody_inside() -> None:
     assert (child.running, child.cancelled) == (1, 0)
 
 
+def test_whom_a_change_turns_away_is_told_once() -> None:
+    """Later changes have nothing to do with who is gone."""
+    admission = Admission.of([Rate(1, burst=5)], None, slack=0.0)
+    admission.book(kept(5), 0.0)
+    ticket = queued(admission, 0.0, cost=4)
+    admission.change([Rate(1, burst=2)], 0.0)
+
+    assert advance(admission, 0.0) == [ticket]
+    assert (ticket.state, ticket.retry_after) == (GONE, inf)
+    assert advance(admission, 0.0) == []
+
+
 class AdmissionMachine(RuleBasedStateMachine):
     """Any program of calls keeps order, places, bounds and alarms."""
 

@@ -625,3 +625,49 @@ def test_a_text_keeps_its_unit_beside_a_burst() -> None:
     limiters = KeyedRateLimiter("1/s", "90 tokens/min", burst=50)
 
     assert "1/s burst 50, 90 tokens/min burst 50" in repr(limiters)
+
+
+def test_keys_in_different_tables_share_no_lock(clock: ManualClock) -> None:
+    """Whatever goes on with one key, another one is used meanwhile."""
+    limiters = KeyedRateLimiter("9/s burst 9", max_concurrent=5, clock=clock)
+    enter(limiters, 0)
+    held = limiters[0]._shard
+    other = next(key for key in range(1, 999) if limiters[key]._shard is not held)
+    enter(limiters, other)
+
+    def use() -> None:
+        view = limiters[other]
+        with view, view.permit(timeout=0) as permit:
+            permit.refund()
+            assert view.stats().in_flight == 2
+        view.pause(1)
+        assert view.try_permit() is None
+
+    permit = limiters[0].try_permit()
+    assert permit is not None
+    with held._lock, permit._gate.lock, threads(use):
+        pass
+    permit.release()
+
+
+def test_events_keep_the_key_to_themselves(clock: ManualClock) -> None:
+    """They tell the name that all keys have in common, and no key."""
+    limiters = KeyedRateLimiter("1/min", slack=0, clock=clock, name="users", max_keys=1)
+    told: list[Event] = []
+    with subscribe(told.append):
+        enter(limiters, "Ada")
+        with threads(lambda: enter(limiters, "Ada")):
+            eventually(lambda: limiters["Ada"].stats().waiting == 1)
+            clock.advance(60)
+        limiters["Ada"].pause(60)
+        for key in ("Ada", "Grace"):
+            with pytest.raises(RateLimitExceeded):
+                limiters[key].permit(timeout=1).wait()
+
+    assert [(event.name, event.asdict()["limiter"]) for event in told] == [
+        ("concutil.limiter_waited", "users"),
+        ("concutil.limiter_paused", "users"),
+        ("concutil.limiter_refused", "users"),
+        ("concutil.limiter_refused", "users"),
+    ]
+    assert not any(key in repr(event) for key in ("Ada", "Grace") for event in told)
