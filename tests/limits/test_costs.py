@@ -241,6 +241,17 @@ def test_a_cost_is_adjusted_up_and_down_exactly() -> None:
     assert limiter.try_permit(11) is not None
 
 
+def test_what_was_charged_later_is_refunded_too() -> None:
+    """A refund gives back the estimate and what an adjustment has added to it."""
+    limiter = RateLimiter("20/min exact", clock=ManualClock())
+    permit = limiter.try_permit(5)
+    assert permit is not None
+    permit.adjust(12)
+    permit.refund()
+
+    assert limiter.try_permit(20) is not None
+
+
 def test_an_exact_rate_gives_an_old_grant_back_whole() -> None:
     """However long ago within the period, and however idle it was meanwhile."""
     clock = ManualClock()
