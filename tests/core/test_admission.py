@@ -223,6 +223,18 @@ def test_a_patience_that_the_rates_exceed_is_refused_at_once() -> None:
     assert admission.waiting == 2
 
 
+def test_only_who_still_waits_is_waited_behind() -> None:
+    """Who has left the queue makes nobody's wait look longer."""
+    admission = Admission.of([Rate(1)], None, slack=0.0)
+    admission.book_one(0.0)
+    first, _ = queued(admission, 0.0), queued(admission, 0.0)
+    admission.undo(first)
+    patient = kept(until=2.0)
+    admission.enter(patient, 0.0)
+
+    assert patient.state == QUEUED
+
+
 def test_a_late_place_ends_the_patience_without_a_rate_to_wait_for() -> None:
     """When only the place was late, the same request needn't wait for the rates."""
     admission = Admission.of([Rate(1)], 1, slack=0.0)
