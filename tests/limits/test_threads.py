@@ -261,6 +261,40 @@ def test_whoever_reads_applies_what_was_left_meanwhile() -> None:
     assert entered == [True]
 
 
+def test_whoever_tries_applies_what_was_left_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So does a place that it frees while somebody else tries to have one."""
+    limiter, entered, book = RateLimiter(max_concurrent=1), [], Admission.book
+    limiter.__enter__()
+
+    def dropping(self: Admission, ticket: Ticket, now: float) -> bool:
+        limiter.__exit__(GeneratorExit, None, None)
+        return book(self, ticket, now)
+
+    def enter() -> None:
+        with limiter:
+            entered.append(True)
+
+    with threads(enter), blocked(limiter, 1):
+        monkeypatch.setattr(Admission, "book", dropping)
+        assert limiter.try_permit() is None
+        monkeypatch.undo()
+
+    assert entered == [True]
+
+
+def test_what_was_left_under_the_lock_is_there_for_the_next() -> None:
+    """Whoever tries finds the place that the collector gave back just before."""
+    limiter = RateLimiter(max_concurrent=1)
+    limiter.__enter__()
+    with limiter._gate.lock:
+        limiter.__exit__(GeneratorExit, None, None)
+
+    with limiter.try_permit() or pytest.fail("the place is free"):
+        assert limiter.stats().in_flight == 1
+
+
 def test_a_late_thread_does_not_lose_rate() -> None:
     """Lateness within the slack is made up for; beyond it, it is lost."""
     clock = ManualClock()
