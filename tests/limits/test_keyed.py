@@ -14,6 +14,7 @@ import anyio
 import pytest
 
 from concutil import KeyedRateLimiter, Rate, RateLimitExceeded
+from concutil._core.ledger import Ledger
 from concutil._limits.shards import KEYS_EACH
 from concutil.events import Event, subscribe
 from concutil.testing import ManualClock
@@ -671,3 +672,58 @@ def test_events_keep_the_key_to_themselves(clock: ManualClock) -> None:
         ("concutil.limiter_refused", "users"),
     ]
     assert not any(key in repr(event) for key in ("Ada", "Grace") for event in told)
+
+
+def test_a_table_is_used_under_its_lock(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is done with keys, nobody else changes their table meanwhile."""
+    limiters = KeyedRateLimiter("1/s burst 9", slack=0, clock=clock, max_keys=2)
+    used: set[str] = set()
+
+    def checked(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: Ledger, *args: Any) -> Any:
+            (shard,) = limiters._shards._made_shards
+            assert (shard.ledger, shard._lock.locked()) == (self, True)
+            used.add(name)
+            return method(self, *args)
+
+        return call
+
+    for name in ("enter_one", "add", "wake", "rest", "without_free"):
+        monkeypatch.setattr(Ledger, name, checked(name, getattr(Ledger, name)))
+    for key in "abcd":
+        enter(limiters, key)
+        with limiters[key].permit():
+            assert limiters[key].stats().granted == 2
+        clock.advance(1)
+
+    assert used == {"enter_one", "add", "wake", "rest", "without_free"}
+
+
+@pytest.mark.parametrize("name", ["enter_one", "wake", "without_free"])
+def test_whoever_has_the_lock_lets_dropped_keys_rest(
+    name: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A permit that the collector drops under the lock keeps no key awake."""
+    limiters = KeyedRateLimiter("1/s burst 9", slack=0, clock=clock, max_keys=9)
+    enter(limiters, "b")
+    dropped, method = [limiters["a"].try_permit()], getattr(Ledger, name)
+    shard = limiters["a"]._shard
+    assert set(shard.ledger.awake) == {"a"}
+
+    def dropping(self: Ledger, *args: Any) -> Any:
+        dropped.clear()
+        assert shard._ended, "the lock was held: it was left there"
+        monkeypatch.undo()
+        return method(self, *args)
+
+    monkeypatch.setattr(Ledger, name, dropping)
+    if name == "enter_one":
+        enter(limiters, "b")
+    elif name == "wake":
+        assert limiters["b"].permit() is not None
+    else:
+        shard.sweep(clock.now())
+
+    assert (shard._ended, "a" in shard.ledger.awake) == ([], False)
