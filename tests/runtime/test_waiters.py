@@ -191,3 +191,11 @@ def test_a_loop_that_is_open_keeps_its_world() -> None:
     second.close()
     asyncio.run(world())
     assert not {first, second} & waiters.worlds.keys()
+
+
+@pytest.mark.anyio
+async def test_a_loop_is_asked_from_another_thread() -> None:
+    """What is to be called soon is called in the loop, which is woken for it."""
+    world, asked = waiters.running_world(), anyio.Event()
+    with threads(lambda: world.soon(asked.set)), anyio.fail_after(2):
+        await asked.wait()
