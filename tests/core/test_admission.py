@@ -155,6 +155,19 @@ def test_places_are_handed_on_in_order_of_arrival() -> None:
     assert (admission.running, admission.waiting, admission.booked) == (1, 0, 5)
 
 
+def test_all_who_can_be_let_in_are_let_in_at_once() -> None:
+    """One look at the queue is enough, however many places have come free."""
+    admission = Admission.of([], 2, slack=0.0)
+    holders = [kept(), kept()]
+    for holder in holders:
+        admission.book(holder, 0.0)
+    waiting = [queued(admission, 0.0) for _ in range(3)]
+    for holder in holders:
+        admission.release(holder)
+
+    assert advance(admission, 1.0) == waiting[:2]
+
+
 def test_a_big_cost_is_not_overtaken() -> None:
     """A small cost behind a big one waits, though it could be admitted alone."""
     admission = Admission.of([Rate(1, burst=4)], None, slack=0.0)
@@ -208,6 +221,18 @@ def test_a_patience_that_the_rates_exceed_is_refused_at_once() -> None:
     assert (late.state, late.retry_after) == (GONE, pytest.approx(2.0))
     assert patient.state == QUEUED
     assert admission.waiting == 2
+
+
+def test_only_who_still_waits_is_waited_behind() -> None:
+    """Who has left the queue makes nobody's wait look longer."""
+    admission = Admission.of([Rate(1)], None, slack=0.0)
+    admission.book_one(0.0)
+    first, _ = queued(admission, 0.0), queued(admission, 0.0)
+    admission.undo(first)
+    patient = kept(until=2.0)
+    admission.enter(patient, 0.0)
+
+    assert patient.state == QUEUED
 
 
 def test_a_late_place_ends_the_patience_without_a_rate_to_wait_for() -> None:
@@ -307,6 +332,33 @@ def test_undo_and_release_are_idempotent() -> None:
     assert (admission.running, admission.cancelled) == (0, 0)
 
 
+@pytest.mark.parametrize("end", ["release", "undo"])
+def test_a_block_is_left_whatever_permits_did_before(end: str) -> None:
+    """A permit that is gone is not taken for one that is still inside."""
+    admission = Admission.of([], 2, slack=0.0)
+    permit = kept()
+    admission.book(permit, 0.0)
+    getattr(admission, end)(permit)
+    assert admission.book_one(0.0)
+    admission.leave_block()
+
+    assert admission.running == 0
+
+
+def test_who_is_undone_after_the_grant_has_not_waited() -> None:
+    """The time that all have waited is that of those who were let in and stayed."""
+    admission = Admission.of([], 1, slack=0.0)
+    holder = kept()
+    admission.book(holder, 0.0)
+    ticket = queued(admission, 0.0)
+    admission.release(holder)
+    advance(admission, 5.0)
+    assert admission.waited_total == 5.0
+    admission.undo(ticket)
+
+    assert admission.counts == (1, 1, 0.0)
+
+
 def test_a_child_process_starts_with_nobody_inside() -> None:
     """After a fork the rates go on; places are free, and old holders free nothing."""
     parent = Admission.of([Rate(1, burst=9)], 2, slack=0.0)
@@ -326,6 +378,18 @@ def test_a_child_process_starts_with_nobody_inside() -> None:
         child.expire(ticket, 9.0)
 
     assert (child.running, child.cancelled) == (1, 0)
+
+
+def test_whom_a_change_turns_away_is_told_once() -> None:
+    """Later changes have nothing to do with who is gone."""
+    admission = Admission.of([Rate(1, burst=5)], None, slack=0.0)
+    admission.book(kept(5), 0.0)
+    ticket = queued(admission, 0.0, cost=4)
+    admission.change([Rate(1, burst=2)], 0.0)
+
+    assert advance(admission, 0.0) == [ticket]
+    assert (ticket.state, ticket.retry_after) == (GONE, inf)
+    assert (admission.waiting, advance(admission, 0.0)) == (0, [])
 
 
 class AdmissionMachine(RuleBasedStateMachine):

@@ -173,6 +173,75 @@ def test_what_many_grants_remember_is_bounded() -> None:
     assert 998.0 <= bucket.debt(0.0) <= 999.0
 
 
+def three_ever_closer(*, last: float) -> tuple[Gcra, list[int]]:
+    """Return a rate that a grant at *last* has used, and the marks of three before.
+
+    A quarter, then half a second of the ones before is left when the next one comes.
+    """
+    bucket, marks = Gcra(Rate(1, burst=9), 0.0), []
+    for time in (0.0, 0.75, 1.5):
+        bucket.take(1.0, time)
+        marks.append(bucket.mark())
+    bucket.take(1.0, last)
+    return bucket, marks
+
+
+def test_a_refund_takes_from_what_others_may_give_back() -> None:
+    """Once the latest was given back, nothing is left of the earlier ones."""
+    bucket, marks = three_ever_closer(last=2.0)
+    bucket.give_back(1.0, marks[2])
+    assert bucket.tat == 3.0
+    bucket.give_back(1.0, marks[0])
+
+    assert bucket.tat == 3.0
+
+
+def test_a_close_grant_counts_for_all_before_it() -> None:
+    """As much of any of them is given back as the closest of all left unused."""
+    bucket, marks = three_ever_closer(last=2.875)
+    bucket.give_back(1.0, marks[0])
+    assert bucket.tat == 4.0 - 0.125
+    bucket.give_back(1.0, marks[1])
+
+    assert bucket.tat == 4.0 - 0.125
+
+
+def test_grants_that_nobody_gives_back_are_not_remembered() -> None:
+    """However many blocks come after a permit, it is given back whole."""
+    bucket = Gcra(Rate(1, burst=1e6), 0.0)
+    bucket.take(1.0, 0.0)
+    bucket.mark()
+    bucket.take(1.0, 0.875)
+    mark = bucket.mark()
+    for _ in range(2 * MOST_LOWS):
+        bucket.take(1.0, 0.875)
+    tat = bucket.tat
+    bucket.give_back(1.0, mark)
+
+    assert bucket.tat == tat - 1.0
+
+
+def test_what_was_given_back_does_not_leave_the_window_again() -> None:
+    """When its period is over, what came later counts as before."""
+    window = Window(Rate(4, 10, exact=True), 0.0)
+    window.take(2.0, 0.0)
+    mark = window.mark()
+    window.take(2.0, 5.0)
+    window.give_back(2.0, mark)
+
+    assert [window.debt(now) for now in (5.0, 10.0, 15.0)] == [2.0, 2.0, 0.0]
+
+
+def test_all_that_a_period_held_is_forgotten_at_once() -> None:
+    """Nothing is owed after a long time, however much was granted before."""
+    window = Window(Rate(3, exact=True), 0.0)
+    for _ in range(3):
+        window.take(1.0, 0.0)
+
+    assert window.debt(1.0) == 0.0
+    assert not window._entries
+
+
 def test_what_left_the_window_is_not_given_back() -> None:
     """A refund of a grant that no window holds any more changes nothing."""
     window = Window(Rate(2, exact=True), 0.0)

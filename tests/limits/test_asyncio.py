@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from typing import Any
 
 import pytest
 
@@ -169,3 +170,30 @@ def test_who_runs_no_loop_is_told() -> None:
     with pytest.raises(RuntimeError, match="in a task of asyncio or trio"):
         limiter.permit().__await__().__next__()
     assert limiter.stats().granted == 0
+
+
+@pytest.mark.parametrize("end", ["let in", "cancelled"])
+def test_who_has_waited_leaves_no_timer(end: str) -> None:
+    """Whether it was let in or cancelled: nothing goes off when its time comes."""
+    timers: list[asyncio.TimerHandle] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        limiter = RateLimiter("1/h", slack=0)
+        permit = await limiter.permit()
+        set_timer = loop.call_later
+
+        def noted(*args: Any) -> asyncio.TimerHandle:
+            timers.append(set_timer(*args))
+            return timers[-1]
+
+        loop.call_later = noted  # type: ignore[method-assign]  # to see what is set
+        task = asyncio.create_task(enter(limiter, [], ""))
+        await until_waiting(limiter, 1)
+        assert [timer.cancelled() for timer in timers] == [False]
+        permit.refund() if end == "let in" else task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled() == (end == "cancelled")
+        assert [timer.cancelled() for timer in timers] == [True]
+
+    asyncio.run(main())

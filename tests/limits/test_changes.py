@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from concutil import Rate, RateLimiter
+from concutil import Rate, RateLimiter, RateLimitExceeded
 from concutil.testing import ManualClock
 from patience import eventually, threads
 
@@ -213,3 +213,34 @@ def test_bad_pauses_are_refused(seconds: Any) -> None:
     """A pause is a finite number of seconds or a timedelta."""
     with pytest.raises((TypeError, ValueError), match="seconds must be a finite"):
         RateLimiter("1/s").pause(seconds)
+
+
+@pytest.mark.parametrize("limits", [{"calls_per_second": 10}, {"max_concurrent": 1}])
+def test_a_timeout_that_ends_before_a_pause_is_refused_at_once(
+    clock: ManualClock, limits: dict[str, Any]
+) -> None:
+    """`retry_after` counts the pause, and the message names it."""
+    limiter = RateLimiter(**limits, name="api", slack=0, clock=clock)
+    limiter.pause(30)
+    with pytest.raises(
+        RateLimitExceeded,
+        match="'api' could not meet the timeout: it is paused, and admits 1 in 30 s",
+    ) as refused:
+        limiter.permit(timeout=29).wait()
+    assert refused.value.retry_after == 30
+    assert limiter.stats().waiting == 0
+    clock.advance(1)
+
+    with threads(lambda: limiter.permit(timeout=29).wait().release()):
+        eventually(lambda: limiter.stats().waiting == 1)
+        clock.advance(29)
+
+
+def test_after_a_pause_the_rates_are_named_again(clock: ManualClock) -> None:
+    """A pause that is over is not what refuses."""
+    limiter = RateLimiter("1/min", slack=0, clock=clock)
+    limiter.pause(1)
+    clock.advance(1)
+    limiter.permit().wait()
+    with pytest.raises(RateLimitExceeded, match="its rates admit 1 in 60 s"):
+        limiter.permit(timeout=1).wait()

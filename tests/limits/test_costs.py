@@ -9,6 +9,7 @@ import pytest
 
 from concutil import Rate, RateLimiter, RateLimitExceeded
 from concutil.testing import ManualClock
+from patience import eventually, threads
 
 
 @pytest.fixture
@@ -151,8 +152,6 @@ def test_a_refund_never_breaks_the_bound() -> None:
 
 def test_a_refund_lets_whoever_waits_move_up(limiter: RateLimiter) -> None:
     """The queue is timed anew when something is given back."""
-    from patience import eventually, threads
-
     permit = limiter.try_permit({"tokens": 1000})
     assert permit is not None
     with threads(lambda: limiter.permit({"tokens": 500}).wait()):
@@ -213,3 +212,68 @@ def test_decorated_generators_have_a_cost(limiter: RateLimiter) -> None:
     with pytest.raises(RateLimitExceeded):
         next(second)
     assert list(first) == [2]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_one_unit_is_adjusted_and_the_other_is_not(order: int) -> None:
+    """Less of one unit gives nothing of another back, whichever rate stands first."""
+    rates = ["10/s burst 10", "1000 tokens/min burst 1000"][::order]
+    limiter = RateLimiter(*rates, slack=0, clock=ManualClock())
+    permit = limiter.try_permit({"tokens": 1000})
+    assert permit is not None
+    permit.adjust({"tokens": 400})
+
+    assert limiter.try_permit({"tokens": 600.5, "calls": 0}) is None
+    assert limiter.try_permit({"tokens": 600, "calls": 0}) is not None
+    assert limiter.try_permit(9.5) is None
+    assert limiter.try_permit(9) is not None
+
+
+def test_a_cost_is_adjusted_up_and_down_exactly() -> None:
+    """What was given back in parts is not given back again, and nothing is lost."""
+    limiter = RateLimiter("20/min exact", clock=ManualClock())
+    permit = limiter.try_permit(10)
+    assert permit is not None
+    for cost in (12, 11, 9):
+        permit.adjust(cost)
+
+    assert limiter.try_permit(11.5) is None
+    assert limiter.try_permit(11) is not None
+
+
+def test_what_was_charged_later_is_refunded_too() -> None:
+    """A refund gives back the estimate and what an adjustment has added to it."""
+    limiter = RateLimiter("20/min exact", clock=ManualClock())
+    permit = limiter.try_permit(5)
+    assert permit is not None
+    permit.adjust(12)
+    permit.refund()
+
+    assert limiter.try_permit(20) is not None
+
+
+def test_an_exact_rate_gives_an_old_grant_back_whole() -> None:
+    """However long ago within the period, and however idle it was meanwhile."""
+    clock = ManualClock()
+    limiter = RateLimiter("10/min exact", clock=clock)
+    old = limiter.try_permit(6)
+    assert old is not None
+    clock.advance(59)
+    assert limiter.try_permit(4) is not None
+    assert limiter.try_permit() is None
+    old.refund()
+
+    assert limiter.try_permit(6.5) is None
+    assert limiter.try_permit(6) is not None
+
+
+def test_a_permit_is_adjusted_later_and_elsewhere(limiter: RateLimiter) -> None:
+    """After its block, and from another thread."""
+    with limiter.permit({"tokens": 1000}) as permit:
+        pass
+    assert limiter.try_permit({"tokens": 1}) is None
+    with threads(lambda: permit.adjust({"tokens": 300})):
+        pass
+
+    assert limiter.try_permit({"tokens": 701}) is None
+    assert limiter.try_permit({"tokens": 700}) is not None

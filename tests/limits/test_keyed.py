@@ -14,6 +14,7 @@ import anyio
 import pytest
 
 from concutil import KeyedRateLimiter, Rate, RateLimitExceeded
+from concutil._core.ledger import Ledger
 from concutil._limits.shards import KEYS_EACH
 from concutil.events import Event, subscribe
 from concutil.testing import ManualClock
@@ -625,3 +626,104 @@ def test_a_text_keeps_its_unit_beside_a_burst() -> None:
     limiters = KeyedRateLimiter("1/s", "90 tokens/min", burst=50)
 
     assert "1/s burst 50, 90 tokens/min burst 50" in repr(limiters)
+
+
+def test_keys_in_different_tables_share_no_lock(clock: ManualClock) -> None:
+    """Whatever goes on with one key, another one is used meanwhile."""
+    limiters = KeyedRateLimiter("9/s burst 9", max_concurrent=5, clock=clock)
+    enter(limiters, 0)
+    held = limiters[0]._shard
+    other = next(key for key in range(1, 999) if limiters[key]._shard is not held)
+    enter(limiters, other)
+
+    def use() -> None:
+        view = limiters[other]
+        with view, view.permit(timeout=0) as permit:
+            permit.refund()
+            assert view.stats().in_flight == 2
+        view.pause(1)
+        assert view.try_permit() is None
+
+    permit = limiters[0].try_permit()
+    assert permit is not None
+    with held._lock, permit._gate.lock, threads(use):
+        pass
+    permit.release()
+
+
+def test_events_keep_the_key_to_themselves(clock: ManualClock) -> None:
+    """They tell the name that all keys have in common, and no key."""
+    limiters = KeyedRateLimiter("1/min", slack=0, clock=clock, name="users", max_keys=1)
+    told: list[Event] = []
+    with subscribe(told.append):
+        enter(limiters, "Ada")
+        with threads(lambda: enter(limiters, "Ada")):
+            eventually(lambda: limiters["Ada"].stats().waiting == 1)
+            clock.advance(60)
+        limiters["Ada"].pause(60)
+        for key in ("Ada", "Grace"):
+            with pytest.raises(RateLimitExceeded):
+                limiters[key].permit(timeout=1).wait()
+
+    assert [(event.name, event.asdict()["limiter"]) for event in told] == [
+        ("concutil.limiter_waited", "users"),
+        ("concutil.limiter_paused", "users"),
+        ("concutil.limiter_refused", "users"),
+        ("concutil.limiter_refused", "users"),
+    ]
+    assert not any(key in repr(event) for key in ("Ada", "Grace") for event in told)
+
+
+def test_a_table_is_used_under_its_lock(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is done with keys, nobody else changes their table meanwhile."""
+    limiters = KeyedRateLimiter("1/s burst 9", slack=0, clock=clock, max_keys=2)
+    used: set[str] = set()
+
+    def checked(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: Ledger, *args: Any) -> Any:
+            (shard,) = limiters._shards._made_shards
+            assert (shard.ledger, shard._lock.locked()) == (self, True)
+            used.add(name)
+            return method(self, *args)
+
+        return call
+
+    for name in ("enter_one", "add", "wake", "rest", "without_free"):
+        monkeypatch.setattr(Ledger, name, checked(name, getattr(Ledger, name)))
+    for key in "abcd":
+        enter(limiters, key)
+        with limiters[key].permit():
+            assert limiters[key].stats().granted == 2
+        clock.advance(1)
+
+    assert used == {"enter_one", "add", "wake", "rest", "without_free"}
+
+
+@pytest.mark.parametrize("name", ["enter_one", "wake", "without_free"])
+def test_whoever_has_the_lock_lets_dropped_keys_rest(
+    name: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A permit that the collector drops under the lock keeps no key awake."""
+    limiters = KeyedRateLimiter("1/s burst 9", slack=0, clock=clock, max_keys=9)
+    enter(limiters, "b")
+    dropped, method = [limiters["a"].try_permit()], getattr(Ledger, name)
+    shard = limiters["a"]._shard
+    assert set(shard.ledger.awake) == {"a"}
+
+    def dropping(self: Ledger, *args: Any) -> Any:
+        dropped.clear()
+        assert shard._ended, "the lock was held: it was left there"
+        monkeypatch.undo()
+        return method(self, *args)
+
+    monkeypatch.setattr(Ledger, name, dropping)
+    if name == "enter_one":
+        enter(limiters, "b")
+    elif name == "wake":
+        assert limiters["b"].permit() is not None
+    else:
+        shard.sweep(clock.now())
+
+    assert (shard._ended, "a" in shard.ledger.awake) == ([], False)

@@ -172,3 +172,12 @@ async def test_a_limiter_with_its_own_clock_always_yields() -> None:
                 pass
 
     assert limiter.stats().granted > 0
+
+
+async def test_awaiting_what_wait_gave_is_told() -> None:
+    """`await permit.wait()` blocks the thread, and says what to write instead."""
+    limiter = RateLimiter(max_concurrent=1)
+    permit = limiter.permit()
+    with pytest.raises(RuntimeError, match=r"in a task await that, without \.wait\(\)"):
+        await permit.wait()
+    permit.release()

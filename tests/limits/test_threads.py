@@ -11,6 +11,9 @@ from contextlib import contextmanager
 import pytest
 
 from concutil import Permit, RateLimiter, RateLimitExceeded
+from concutil._core.admission import Admission
+from concutil._core.ticket import GRANTED, Ticket
+from concutil._limits.gate import Gate, Setting
 from concutil.testing import ManualClock
 from patience import LONG_S, eventually, threads
 
@@ -258,6 +261,40 @@ def test_whoever_reads_applies_what_was_left_meanwhile() -> None:
     assert entered == [True]
 
 
+def test_whoever_tries_applies_what_was_left_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So does a place that it frees while somebody else tries to have one."""
+    limiter, entered, book = RateLimiter(max_concurrent=1), [], Admission.book
+    limiter.__enter__()
+
+    def dropping(self: Admission, ticket: Ticket, now: float) -> bool:
+        limiter.__exit__(GeneratorExit, None, None)
+        return book(self, ticket, now)
+
+    def enter() -> None:
+        with limiter:
+            entered.append(True)
+
+    with threads(enter), blocked(limiter, 1):
+        monkeypatch.setattr(Admission, "book", dropping)
+        assert limiter.try_permit() is None
+        monkeypatch.undo()
+
+    assert entered == [True]
+
+
+def test_what_was_left_under_the_lock_is_there_for_the_next() -> None:
+    """Whoever tries finds the place that the collector gave back just before."""
+    limiter = RateLimiter(max_concurrent=1)
+    limiter.__enter__()
+    with limiter._gate.lock:
+        limiter.__exit__(GeneratorExit, None, None)
+
+    with limiter.try_permit() or pytest.fail("the place is free"):
+        assert limiter.stats().in_flight == 1
+
+
 def test_a_late_thread_does_not_lose_rate() -> None:
     """Lateness within the slack is made up for; beyond it, it is lost."""
     clock = ManualClock()
@@ -306,3 +343,98 @@ def test_real_time_is_kept() -> None:
             pass
 
     assert time.monotonic() - begin >= 9 / 200 - 0.01
+
+
+def test_who_holds_no_place_releases_nothing() -> None:
+    """A permit that is new or still in the queue goes on as if it wasn't released."""
+    limiter = RateLimiter(max_concurrent=1)
+    permit, queued = limiter.permit(), limiter.permit()
+    permit.release()
+    permit.wait()
+    with threads(queued.wait), permit, blocked(limiter, 1):
+        queued.release()
+        assert limiter.stats().waiting == 1
+        assert limiter.try_permit() is None
+
+    assert limiter.stats().in_flight == 1
+    queued.release()
+    queued.release()
+    assert limiter.stats().in_flight == 0
+
+
+Crowd = tuple[Gate, list[Ticket], list[Ticket]]
+
+
+class Sleeper:
+    """Waits for a place, and may be interrupted as it is woken."""
+
+    def __init__(self, *, interrupted: bool = False) -> None:
+        self.interrupted = interrupted
+        self.woken = 0
+
+    def wake(self) -> bool:
+        self.woken += 1
+        if self.interrupted and self.woken == 1:
+            raise KeyboardInterrupt
+        return True
+
+
+@pytest.fixture
+def crowded() -> Crowd:
+    """A gate, two who are inside and two who wait, the first to be interrupted."""
+    gate = Gate(Admission.of([], 2, 0.0), Setting(None, ManualClock()))
+    inside, waiting = [Ticket(kept=True), Ticket(kept=True)], [Ticket(), Ticket()]
+    assert all(gate.try_book(ticket) for ticket in inside)
+    for ticket in waiting:
+        ticket.waiter = Sleeper(interrupted=ticket is waiting[0])
+        gate.apply(lambda core, now, t=ticket: core.enter(t, now), ticket)
+    return gate, inside, waiting
+
+
+def test_an_interrupt_between_wake_ups_loses_none(crowded: Crowd) -> None:
+    """Ctrl-C as the first of two is woken: both are, and it comes out."""
+    gate, inside, waiting = crowded
+
+    def leave(core: Admission, _: float) -> None:
+        for ticket in inside:
+            core.release(ticket)
+
+    with pytest.raises(KeyboardInterrupt):
+        gate.apply(leave)
+    assert [ticket.waiter.woken for ticket in waiting] == [2, 1]
+    assert [ticket.state for ticket in waiting] == [GRANTED, GRANTED]
+
+
+def test_an_interrupt_between_changes_loses_none(crowded: Crowd) -> None:
+    """Ctrl-C as one change is applied: those behind it are applied all the same."""
+    gate, inside, waiting = crowded
+    waiting[0].waiter.interrupted = False
+
+    def interrupted(_core: Admission, _now: float) -> None:
+        raise KeyboardInterrupt
+
+    gate.inbox.append(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        gate.apply(lambda core, _: core.release(inside[0]))
+    assert not gate.inbox
+    assert [ticket.waiter.woken for ticket in waiting] == [1, 0]
+
+
+def test_an_interrupt_waits_for_no_lock(
+    crowded: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever holds the lock applies what was left; it is not waited for."""
+    gate, inside, waiting = crowded
+    waiting[0].waiter.interrupted = False
+
+    def interrupted() -> float:
+        raise KeyboardInterrupt
+
+    gate.inbox.append(lambda core, _: core.release(inside[0]))
+    with gate.lock, monkeypatch.context() as patched:
+        patched.setattr(gate, "now", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            gate.settle()
+    assert len(gate.inbox) == 1
+    gate.settle()
+    assert [ticket.waiter.woken for ticket in waiting] == [1, 0]

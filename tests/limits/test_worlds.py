@@ -177,3 +177,21 @@ def test_a_blocked_loop_delays_nobody_else() -> None:
         pass
 
     assert limiter.stats().granted == 15
+
+
+def test_one_pause_holds_all_worlds() -> None:
+    """Who comes while it is paused waits to its end, in a thread as in either loop."""
+    clock = ManualClock()
+    limiter, inside = RateLimiter(max_concurrent=20, clock=clock), Inside()
+    limiter.pause(30)
+    with threads(*[lambda w=world: client(w, limiter, inside, 2) for world in WORLDS]):
+        eventually(lambda: limiter.stats().waiting == 8)
+        clock.advance(20)
+        limiter.pause(20)  # while they wait, beyond the first
+        clock.advance(10)
+        assert (limiter.stats().waiting, limiter.stats().granted) == (8, 0)
+        clock.advance(9.9)
+        assert (limiter.stats().waiting, limiter.stats().granted) == (8, 0)
+        clock.advance(0.1)
+
+    assert inside.entries == {"thread": 4, "asyncio": 4, "trio": 2}

@@ -149,6 +149,24 @@ def test_events_go_to_logging(caplog: pytest.LogCaptureFixture) -> None:
     assert vars(record)["concutil.limiter"] == "api"
 
 
+def test_a_blocked_loop_is_logged_with_its_limiter(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The record of the warning says whose wait it was, as all others do."""
+
+    async def main() -> None:
+        limiter = RateLimiter("1/s", clock=ManualClock(), name="api")
+        limiter.pause(1)
+        with pytest.raises(RateLimitExceeded):
+            limiter.permit(timeout=0).wait()
+
+    with caplog.at_level(logging.WARNING, logger="concutil"):
+        asyncio.run(main())
+    (record,) = caplog.records
+    assert (record.levelname, record.msg) == ("WARNING", "concutil.loop_blocked")
+    assert vars(record)["concutil.limiter"] == "api"
+
+
 def test_a_quiet_logger_is_told_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """Below the logger's level no record is made."""
     clock = ManualClock()

@@ -149,3 +149,53 @@ async def test_a_time_of_a_clock_that_has_come_does_not_park() -> None:
     world = waiters.running_world()
     with anyio.fail_after(5):
         await waiters.park(world, world.waiter(), 5.0, clock=Racing())
+
+
+def test_a_wait_leaves_no_timer_behind() -> None:
+    """Woken early, a task calls its timer off when it parks again, or goes on."""
+    timers: list[asyncio.TimerHandle] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        set_timer = loop.call_later
+
+        def noted(*args: Any) -> asyncio.TimerHandle:
+            timers.append(set_timer(*args))
+            return timers[-1]
+
+        loop.call_later = noted  # type: ignore[method-assign]  # to see what is set
+        world = waiters.running_world()
+        waiter = world.waiter()
+        for _ in range(2):
+            loop.call_soon(waiter.wake)
+            await world.park(waiter, clock.monotonic() + 60)
+        assert [timer.cancelled() for timer in timers] == [True, False]
+        waiter.close()
+
+    asyncio.run(main())
+    assert [timer.cancelled() for timer in timers] == [True, True]
+
+
+def test_a_loop_that_is_open_keeps_its_world() -> None:
+    """Loops that take turns have each the same world every time, till they close."""
+
+    async def world() -> waiters.World:
+        return waiters.running_world()
+
+    first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+    seen = [loop.run_until_complete(world()) for loop in (first, second) * 2]
+    assert seen[:2] == seen[2:]
+    assert seen[0] is not seen[1]
+
+    first.close()
+    second.close()
+    asyncio.run(world())
+    assert not {first, second} & waiters.worlds.keys()
+
+
+@pytest.mark.anyio
+async def test_a_loop_is_asked_from_another_thread() -> None:
+    """What is to be called soon is called in the loop, which is woken for it."""
+    world, asked = waiters.running_world(), anyio.Event()
+    with threads(lambda: world.soon(asked.set)), anyio.fail_after(2):
+        await asked.wait()

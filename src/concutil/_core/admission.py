@@ -90,8 +90,8 @@ class Admission:
         """Return a number for each rate that tells all, if that is possible."""
         numbers = [bucket.number() for bucket in self._buckets]
         known = [number for number in numbers if number is not None]
-        paused = self._hold > now
-        return None if paused or len(known) < len(numbers) else known
+        known_all = len(known) == len(numbers)
+        return known if known_all and not self.is_paused(now) else None
 
     @property
     def counts(self) -> tuple[float, ...]:
@@ -101,6 +101,10 @@ class Admission:
     def free_at(self) -> float:
         """Return from when on it equals a new one, if nobody comes or is inside."""
         return max([self._hold, *[bucket.free_at() for bucket in self._buckets]])
+
+    def is_paused(self, now: float) -> bool:
+        """Whether nobody may start at *now*, whatever the rates say."""
+        return self._hold > now
 
     @property
     def last(self) -> float:

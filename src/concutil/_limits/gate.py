@@ -236,7 +236,9 @@ class Gate:
                 " now: give its rates a greater burst="
             )
         emit(LimiterRefused(limiter=self.name, cost=cost, retry_after=retry_after))
-        why = f"its rates admit {shown_cost(cost)} in {retry_after:.3g} s"
+        paused = self.admission.is_paused(self.now())
+        who = "it is paused, and admits" if paused else "its rates admit"
+        why = f"{who} {shown_cost(cost)} in {retry_after:.3g} s"
         if retry_after == 0 and self.bounded:
             why = f"all {self.admission.limit} places stayed taken"
         raise RateLimitExceeded(
@@ -281,7 +283,7 @@ class Gate:
                 self._wake(woken, me)
                 if not self.inbox:
                     return
-        except BaseException:  # pragma: no cover - swept in a run of its own
+        except BaseException:
             # Ctrl-C: others may depend on what was begun.
             self._wake(woken, me)
             if self.inbox and not self.lock.locked():

@@ -182,7 +182,7 @@ class Permit:
         if self._ticket.state is not NEW:
             raise RuntimeError(
                 f"a permit is used once, and this one was: {self!r}; call permit() for"
-                " each start"
+                " each start, and in a task await that, without .wait()"
             )
 
     def _release(self, *, wait: bool) -> None:
