@@ -20,7 +20,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module, metadata
+from importlib import import_module
 from itertools import count
 from typing import Any
 
@@ -162,9 +162,7 @@ def longest_call_ms(keys: int) -> float:
 def main() -> None:
     quick = wants_quick(__doc__)
     keys, rounds = (20, 1) if quick else (1_000, 60)
-    print_head(__doc__, "limits", "pyrate_limiter")
-    if throttled is not None:  # its module has another name
-        print(f"throttled-py {metadata.version('throttled-py')}")
+    print_head(__doc__, "limits", "pyrate_limiter", "throttled")
     makers = contestants()
     best = least(
         {name: known_and_new(make, keys) for name, make in makers.items()},

@@ -156,7 +156,7 @@ def show(title: str, seconds: float, stands_still: float) -> bool:
     print_table(title, ("", "calls/s", "/ fair share", "a client's calls"), rows)
     over = round(excess(grants), ROUNDING_DIGITS) + 0.0  # no -0.0
     print(f"    {share:.3f} of {RATE_PER_S:,}/s; {cpu / took:.2f} cores taken")
-    print(f"    the fullest window is {over:.1f} calls above its bound")
+    print(f"    the fullest window is {over:.{ROUNDING_DIGITS}f} calls above its bound")
     return over <= 0
 
 

@@ -53,7 +53,8 @@ def print_head(what: str | None, *peers: str) -> None:
 def _version(name: str) -> str:
     if peer(name) is None:
         return f"{name} is not installed: left out"
-    return f"{name} {metadata.version(name)}"
+    distribution = metadata.packages_distributions()[name][0]
+    return f"{distribution} {metadata.version(distribution)}"
 
 
 def least(

@@ -17,6 +17,7 @@ TABLES = {
     "imports.py": "One statement",
     "keyed.py": "a limit for each key",
     "mixed.py": "One loop stands still",
+    "retry.py": "Tasks that fail once together",
     "throughput.py": "5,000/s configured",
     "uncontended.py": "with x: pass",
     "waiters.py": "One waiter among many",

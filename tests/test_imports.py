@@ -56,6 +56,8 @@ def test_the_package_loads_nothing_but_itself() -> None:
     [
         "from concutil import RateLimiter",
         "from concutil import Rate, Permit, LimiterStats, RateLimitExceeded",
+        "from concutil import retry",
+        "from concutil import Attempt, Retry, RetryBudget, parse_retry_after",
         "import concutil.events",
         "import concutil.testing",
     ],
@@ -74,6 +76,52 @@ with limiter:
     assert limiter.try_permit() is None
 """
     assert not loaded_by(program) & HEAVY
+
+
+def test_a_block_that_succeeds_loads_nothing_heavy() -> None:
+    """Nor does a policy whose first attempts succeed; chance comes with a failure."""
+    program = """
+from concutil import RetryBudget, retry
+policy = retry((OSError, ValueError), budget=RetryBudget())
+for attempt in policy:
+    with attempt:
+        assert attempt.number == 1
+"""
+    assert not loaded_by(program) & {*HEAVY, "random"}
+    failing = """
+    with attempt:
+        if attempt.number == 1:
+            raise OSError
+"""
+    assert "random" in loaded_by(program[: program.index("    with")] + failing)
+
+
+def test_a_decorated_function_that_succeeds_needs_no_chance() -> None:
+    """To decorate takes `inspect`, and to call nothing more."""
+    program = """
+from concutil import retry
+policy = retry(OSError)
+@policy
+def function():
+    return 1
+assert function() == policy.call(function) == 1
+"""
+    assert not loaded_by(program) & ({*HEAVY, "random"} - {"inspect"})
+
+
+def test_a_sync_program_that_retries_never_loads_a_loop() -> None:
+    """A thread backs off by itself, and what is told of it comes without structlog."""
+    program = """
+from concutil import retry
+calls = []
+def function():
+    calls.append(1)
+    if len(calls) < 3:
+        raise OSError
+assert retry(OSError, wait_initial=0.001).call(function) is None
+assert len(calls) == 3
+"""
+    assert not loaded_by(program) & (LOOPS | {"structlog"})
 
 
 def test_a_sync_program_that_waits_never_loads_a_loop() -> None:
@@ -97,12 +145,20 @@ def test_a_loop_loads_no_other_loop(backend: str, others: set[str]) -> None:
     """Who runs one backend doesn't load the other."""
     program = f"""
 import {backend}
-from concutil import RateLimiter
+from concutil import RateLimiter, retry
 async def enter_twice():
     limiter = RateLimiter("500/s", slack=0)
     for _ in range(2):
         async with limiter:
             pass
+    calls = []
+    @retry(OSError, wait_initial=0.001)
+    async def function():
+        calls.append(1)
+        if len(calls) < 3:
+            raise OSError
+    await function()
+    assert len(calls) == 3
 {backend}.run({"enter_twice()" if backend == "asyncio" else "enter_twice"})
 """
     assert not loaded_by(program) & others

@@ -17,6 +17,7 @@ import pytest
 
 import concutil
 from concutil import (
+    Attempt,
     ConcutilError,
     KeyedRateLimiter,
     LimiterStats,
@@ -24,6 +25,9 @@ from concutil import (
     Rate,
     RateLimiter,
     RateLimitExceeded,
+    Retry,
+    RetryBudget,
+    retry,
 )
 from concutil.events import (
     Event,
@@ -31,6 +35,10 @@ from concutil.events import (
     LimiterRefused,
     LimiterWaited,
     LoopBlocked,
+    RetryGaveUp,
+    RetryNested,
+    RetryScheduled,
+    RetrySucceeded,
     Subscription,
     subscribe,
 )
@@ -65,6 +73,10 @@ HEADS = (
 
 # A class: one of its objects, and what that one shows of itself.
 SHOWN: dict[str, tuple[Callable[[], object], str]] = {
+    "concutil.Attempt": (
+        lambda: next(iter(retry(OSError, name="api"))),
+        "<Attempt 1 of retry 'api': new>",
+    ),
     "concutil.ConcutilError": (lambda: ConcutilError("no"), "ConcutilError('no')"),
     "concutil.KeyedRateLimiter": (
         lambda: KeyedRateLimiter("100/s", name="users"),
@@ -87,6 +99,14 @@ SHOWN: dict[str, tuple[Callable[[], object], str]] = {
         lambda: RateLimiter("100/s", name="api"),
         "<RateLimiter 'api' 100/s burst 1: 0 waiting>",
     ),
+    "concutil.Retry": (
+        lambda: retry((OSError, KeyError), name="api"),
+        "<Retry 'api' on OSError, KeyError: 5 attempts in 45 s>",
+    ),
+    "concutil.RetryBudget": (
+        RetryBudget,
+        "<RetryBudget of 0.2 of requests and 1/s over 10 s: 0 of 10 spent>",
+    ),
     "concutil.events.LimiterPaused": (
         lambda: LimiterPaused(limiter="api", seconds=2.0),
         "LimiterPaused(limiter='api', seconds=2.0)",
@@ -100,8 +120,39 @@ SHOWN: dict[str, tuple[Callable[[], object], str]] = {
         "LimiterWaited(cost={'calls': 1.0}, limiter='api', waited=0.5)",
     ),
     "concutil.events.LoopBlocked": (
-        lambda: LoopBlocked(limiter=None),
-        "LoopBlocked(limiter=None)",
+        lambda: LoopBlocked(limiter=None, policy="api"),
+        "LoopBlocked(limiter=None, policy='api')",
+    ),
+    "concutil.events.RetryGaveUp": (
+        lambda: RetryGaveUp(
+            policy="api",
+            function="fetch",
+            attempts=5,
+            seconds=2.0,
+            error=None,
+            reason="budget",
+        ),
+        (
+            "RetryGaveUp(attempts=5, error=None, function='fetch', policy='api',"
+            " reason='budget', seconds=2.0)"
+        ),
+    ),
+    "concutil.events.RetryNested": (
+        lambda: RetryNested(policy="api", function="fetch", outer=None),
+        "RetryNested(function='fetch', outer=None, policy='api')",
+    ),
+    "concutil.events.RetryScheduled": (
+        lambda: RetryScheduled(
+            policy=None, function="fetch", attempt=1, error=OSError(5), wait=0.5
+        ),
+        (
+            "RetryScheduled(attempt=1, error=OSError(5), function='fetch', policy=None,"
+            " wait=0.5)"
+        ),
+    ),
+    "concutil.events.RetrySucceeded": (
+        lambda: RetrySucceeded(policy=None, function="f", attempts=2, seconds=0.5),
+        "RetrySucceeded(attempts=2, function='f', policy=None, seconds=0.5)",
     ),
     "concutil.events.Subscription": (
         lambda: unsubscribed(print),
@@ -211,7 +262,7 @@ def made_by_users(value: Any) -> bool:
     """Return whether users call *value*: not what only we make."""
     if not isinstance(value, type):
         return True
-    ours = (BaseException, Event, LimiterStats, Permit, Subscription)
+    ours = (BaseException, Event, LimiterStats, Attempt, Permit, Retry, Subscription)
     return not (issubclass(value, ours) or getattr(value, "_is_protocol", False))
 
 

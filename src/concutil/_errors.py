@@ -64,4 +64,5 @@ def note(error: BaseException, about: str, text: str) -> None:
     head = f"{about}: "
     notes = [it for it in getattr(error, "__notes__", ()) if not it.startswith(head)]
     with suppress(AttributeError):
-        error.__notes__ = [*notes, head + text]  # 3.10 has no add_note
+        # 3.10 has no add_note, and doesn't know of notes.
+        setattr(error, "__notes__", [*notes, head + text])  # noqa: B010 - see above

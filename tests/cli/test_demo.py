@@ -4,12 +4,15 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from concutil import RateLimiter
 from concutil._cli import demo as demo_module
 from concutil._cli.demo import demo
+from concutil._cli.flaky import Retrying
+from concutil._cli.naive import naive_aretry, naive_retry
 from concutil._cli.plan import Plan
 
 pytestmark = pytest.mark.slow
@@ -54,7 +57,7 @@ def test_the_demo_keeps_its_promises() -> None:
     words = [line.split() for line in ran.stdout.splitlines()]
     assert ["sent", "30", "30"] in words
     assert "FAIL" not in ran.stdout
-    assert ran.stdout.count("  ok  ") == 10
+    assert ran.stdout.count("  ok  ") == 15
     for world in ("threads", "asyncio tasks", "trio tasks"):
         assert f"4 {world}" in ran.stdout
         assert f"  from {world}" in ran.stdout
@@ -62,6 +65,8 @@ def test_the_demo_keeps_its_promises() -> None:
     assert "naive: arrivals per 100 ms" in ran.stdout
     assert "tokens used per 100 ms" in ran.stdout
     assert "  ok  nobody was let in during the pause of 1.0" in ran.stdout
+    assert ["calls", "100", "100"] in words
+    assert "policy: arrivals per 100 ms" in ran.stdout
     assert "Read next" in ran.stdout
 
 
@@ -94,9 +99,23 @@ def test_a_broken_promise_of_the_second_part_is_status_1() -> None:
     assert threading.enumerate() == before
 
 
+def test_a_storm_of_the_third_part_is_status_1() -> None:
+    """Retries that take no notice of the server fail the demo as well."""
+
+    async def acall(attempt: Callable[[], Awaitable[None]]) -> None:
+        await naive_aretry(9, attempt)
+
+    out = io.StringIO()
+    stubborn = Retrying("stubborn", lambda attempt: naive_retry(9, attempt), acall)
+    before = threading.enumerate()
+    assert demo(Plan(rate=20, seconds=0.5), out, retrying=stubborn) == 1
+    assert "more than one of each of 12 clients" in out.getvalue()
+    assert threading.enumerate() == before
+
+
 def test_all_runs_together_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the time for all is over, what is left is given up and told."""
-    monkeypatch.setattr(demo_module, "MOST_SECONDS_IN_ALL", -3.0)
+    monkeypatch.setattr(demo_module, "MOST_SECONDS_IN_ALL", -2.0)
     out = io.StringIO()
     assert demo(Plan(rate=200, seconds=5), out) == 1
     assert "calls were made in time" in out.getvalue()
@@ -112,7 +131,7 @@ def test_books_that_disagree_are_status_1() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
-@pytest.mark.parametrize("leg", ["naive", "concutil", "tokens"])
+@pytest.mark.parametrize("leg", ["naive", "concutil", "tokens", "loop", "policy"])
 def test_ctrl_c_ends_it(leg: str) -> None:
     """Ctrl-C ends the demo at once with 130, one line, and no traceback."""
     with start("demo", "--rate", "10", "--seconds", "2") as process:

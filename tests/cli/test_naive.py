@@ -7,7 +7,13 @@ import trio
 import trio.testing
 
 from concutil._cli import naive
-from concutil._cli.naive import NaiveTaskLimiter, NaiveThreadLimiter
+from concutil._cli.flaky import Unavailable
+from concutil._cli.naive import (
+    NaiveTaskLimiter,
+    NaiveThreadLimiter,
+    naive_aretry,
+    naive_retry,
+)
 
 
 def test_tasks_that_hold_a_place_start_together(
@@ -55,3 +61,40 @@ def test_alone_it_keeps_its_interval() -> None:
         with limiter:
             starts.append(limiter._pace.last_call)
     assert all(later - earlier >= 0.01 for earlier, later in pairwise(starts))
+
+
+class Failing:
+    """Fails so many times, then succeeds."""
+
+    def __init__(self, times: int) -> None:
+        self.calls = 0
+        self._times = times
+
+    def call(self) -> None:
+        self.calls += 1
+        if self.calls <= self._times:
+            raise Unavailable(1.0)
+
+    async def acall(self) -> None:
+        self.call()
+
+
+@pytest.mark.parametrize("fails", [0, 1, 2])
+def test_the_loop_tries_again(monkeypatch: pytest.MonkeyPatch, fails: int) -> None:
+    """In a thread and in a task, the naive loop goes on until a call succeeds."""
+    monkeypatch.setattr(naive, "RETRY_WAIT_S", 0)
+    in_thread, in_task = Failing(fails), Failing(fails)
+    naive_retry(3, in_thread.call)
+    anyio.run(naive_aretry, 3, in_task.acall)
+    assert in_thread.calls == in_task.calls == fails + 1
+
+
+def test_the_loop_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After so many attempts the naive loop raises what the last one did."""
+    monkeypatch.setattr(naive, "RETRY_WAIT_S", 0)
+    in_thread, in_task = Failing(9), Failing(9)
+    with pytest.raises(Unavailable):
+        naive_retry(3, in_thread.call)
+    with pytest.raises(Unavailable):
+        anyio.run(naive_aretry, 3, in_task.acall)
+    assert in_thread.calls == in_task.calls == 3

@@ -88,7 +88,7 @@ def test_a_refusal_pauses_all_and_costs_nothing(limiter: RateLimiter) -> None:
         log.settle(permit, Reply(429, {"retry-after": "7"}))
 
     assert limiter.stats().next_in == pytest.approx(7)
-    assert (log.told_429, log.used, log.grants[0].amount) == (1, 0, 0)
+    assert (log.told_no, log.used, log.grants[0].amount) == (1, 0, 0)
     assert log.pauses[0][1] - log.pauses[0][0] == pytest.approx(7, abs=1)
     assert log.ask()
     assert log.cost == {"tokens": 100}
@@ -108,7 +108,7 @@ def test_a_run_keeps_the_bound_and_the_pause(loops: list[str]) -> None:
     logs, tally = outcome.all_logs, outcome.tally
     assert looks
     assert tally.answered == tally.planned == tally.arrived == 60 + tally.refused
-    assert tally.told_429 == tally.refused >= 1
+    assert tally.told_no == tally.refused >= 1
     assert sum(log.used for log in logs) == sum(outcome.ledger.used)
     grants = [grant for log in logs for grant in log.grants]
     assert bound_check(grants, bound).holds

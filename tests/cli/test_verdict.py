@@ -12,16 +12,18 @@ from concutil._cli.verdict import (
     Tally,
     books_check,
     bound_check,
+    budget_check,
     counts_check,
     exit_status,
     pause_check,
+    storm_check,
     sums_check,
     waits_check,
 )
 from concutil._cli.verdict import worst_excess as excess_of
 
 BOUND = Bound(rate=100.0, burst=2.0, slack=0.01)
-GOOD = Tally(planned=5, answered=5, arrived=5, told_429=2, refused=2)
+GOOD = Tally(planned=5, answered=5, arrived=5, told_no=2, refused=2)
 
 instants = st.lists(st.integers(0, 2000), min_size=1, max_size=12).map(
     lambda ticks: [tick / 4096 for tick in ticks]
@@ -137,6 +139,24 @@ def test_tokens_are_counted_on_both_sides() -> None:
         False,
         "5 tokens seen by clients but 6 counted by the server",
     )
+
+
+def test_who_asks_twice_makes_a_storm() -> None:
+    """In the bad second each client may ask once, and not once more."""
+    assert storm_check(12, 12) == (
+        True,
+        "requests in the bad second: 12, at most one of each of 12 clients",
+    )
+    assert not storm_check(13, 12).holds
+
+
+def test_retries_are_a_share_of_calls() -> None:
+    """Retries up to the ratio and the floor are fine, and one more isn't."""
+    assert budget_check(30, 100, ratio=0.2, floor=10) == (
+        True,
+        "30 retries, 0.2 x 100 calls + 10 = 30 allowed",
+    )
+    assert not budget_check(31, 100, ratio=0.2, floor=10).holds
 
 
 def test_nothing_granted_is_no_success() -> None:

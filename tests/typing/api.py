@@ -17,9 +17,9 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from typing_extensions import assert_type
 
@@ -27,6 +27,7 @@ import concutil
 import concutil.events
 import concutil.testing
 from concutil import (
+    Attempt,
     ConcutilError,
     KeyedRateLimiter,
     LimiterStats,
@@ -34,6 +35,10 @@ from concutil import (
     Rate,
     RateLimiter,
     RateLimitExceeded,
+    Retry,
+    RetryBudget,
+    parse_retry_after,
+    retry,
 )
 from concutil.events import (
     Event,
@@ -41,10 +46,14 @@ from concutil.events import (
     LimiterRefused,
     LimiterWaited,
     LoopBlocked,
+    RetryGaveUp,
+    RetryNested,
+    RetryScheduled,
+    RetrySucceeded,
     Subscription,
     subscribe,
 )
-from concutil.testing import Clock, ManualClock, cancelled_at
+from concutil.testing import Clock, ManualClock, cancelled_at, no_waiting
 
 T = TypeVar("T")
 
@@ -390,6 +399,124 @@ async def await_post() -> None:
 method: Callable[[int], str] = client.method
 decorated: Callable[[Fraction], str] = limiter(str)
 
+# --- retry ---------------------------------------------------------------------------
+
+
+def worth_it(error: Exception) -> bool | float | timedelta | None:
+    """Return whether, and when, to try again."""
+    return parse_retry_after(str(error)) or timedelta(seconds=1)
+
+
+policy = retry(ConnectionError)
+assert_type(policy, Retry)
+assert_type(retry((ConnectionError, TimeoutError), attempts=None, timeout=None), Retry)
+assert_type(retry([ConnectionError], wait_initial=0, wait_max=timedelta(1)), Retry)
+assert_type(retry(worth_it, attempt_timeout=2.5, backoff_factor=3, name="api"), Retry)
+assert_type(retry(lambda error: "429" in str(error), jitter="equal"), Retry)
+assert_type(retry(OSError, on_result=lambda result: result is None), Retry)
+assert_type(retry(OSError, limiter=limiter, budget=RetryBudget()), Retry)
+assert_type(retry(OSError, limiter=limiters["Ada"], clock=ManualClock()), Retry)
+assert_type(
+    RetryBudget(0.1, min_per_second=2, window=timedelta(minutes=1)), RetryBudget
+)
+assert_type(parse_retry_after("120"), float | None)
+assert_type(parse_retry_after(None, now=datetime.now(timezone.utc)), float | None)
+
+
+@policy
+def fetch(page: int, *, order: str = "up") -> str:
+    """A function."""
+    return order * page
+
+
+@policy
+async def fetch_soon(page: int) -> str:
+    """An async function."""
+    return fetch(page)
+
+
+@policy
+def fetch_all(pages: int) -> Generator[str, bytes, float]:
+    """A generator function."""
+    sent = yield str(pages)
+    return float(len(sent))
+
+
+@policy
+async def fetch_all_soon(pages: int) -> AsyncIterator[str]:
+    """An async generator function."""
+    yield await fetch_soon(pages)
+
+
+@policy
+def fetch_any(item: T, *, times: int = 1) -> list[T]:
+    """A function of a type variable."""
+    return [item] * times
+
+
+class Server:
+    """Methods of every kind."""
+
+    @policy
+    def method(self, page: int) -> str:
+        """A method."""
+        return f"{self}{page}"
+
+    @policy
+    async def async_method(self, page: int) -> str:
+        """An async method."""
+        return f"{self}{page}"
+
+    @classmethod
+    @policy
+    def class_method(cls, page: int) -> Server:
+        """A class method."""
+        return cls() if page else Server()
+
+    @staticmethod
+    @policy
+    def static_method(page: int) -> str:
+        """A static method."""
+        return str(page)
+
+
+assert_type(fetch(1, order="down"), str)
+assert_type(fetch_all(1), Generator[str, bytes, float])
+assert_type(fetch_all_soon(1), AsyncIterator[str])
+assert_type(fetch_any(1.5, times=2), list[float])
+assert_type(Server().method(1), str)
+assert_type(Server.class_method(1), Server)
+assert_type(Server().static_method(1), str)
+assert_type(policy.call(fetch, 1, order="down"), str)
+assert_type(policy.call(fetch_any, "a"), list[str])
+fetched: Coroutine[Any, Any, str] = fetch_soon(1)
+fetcher: Callable[[int], str] = Server().method
+
+
+async def retry_in_a_task() -> None:
+    """What is async is awaited as before."""
+    assert_type(await fetch_soon(1), str)
+    assert_type(await Server().async_method(1), str)
+    assert_type(await policy.acall(fetch_soon, page=1), str)
+    async for attempt in policy:
+        assert_type(attempt, Attempt)
+        async with attempt as entered:
+            assert_type(entered, Attempt)
+    async for attempt in policy:
+        with attempt:
+            pass
+
+
+with no_waiting():
+    for attempt in policy:
+        assert_type(attempt, Attempt)
+        with attempt as entered_attempt:
+            assert_type(entered_attempt, Attempt)
+            assert_type(attempt.number, int)
+            assert_type(attempt.last_exception, Exception | None)
+            assert_type(attempt.next_wait, float)
+            assert_type(attempt.remaining, float | None)
+
 # --- errors --------------------------------------------------------------------------
 
 try:
@@ -422,6 +549,31 @@ def hook(event: Event) -> None:
         assert_type(event.seconds, float)
     elif isinstance(event, LoopBlocked):
         assert_type(event.limiter, str | None)
+        assert_type(event.policy, str | None)
+    else:
+        retry_hook(event)
+
+
+def retry_hook(event: Event) -> None:
+    """So are those of retries."""
+    if isinstance(event, RetryScheduled):
+        assert_type(event.policy, str | None)
+        assert_type(event.function, str | None)
+        assert_type(event.attempt, int)
+        assert_type(event.error, Exception | None)
+        assert_type(event.wait, float)
+    elif isinstance(event, RetryGaveUp):
+        assert_type(event.attempts, int)
+        assert_type(event.seconds, float)
+        assert_type(event.error, Exception | None)
+        assert_type(
+            event.reason, Literal["attempts", "budget", "deadline", "not_retryable"]
+        )
+    elif isinstance(event, RetrySucceeded):
+        assert_type(event.attempts, int)
+        assert_type(event.seconds, float)
+    elif isinstance(event, RetryNested):
+        assert_type(event.outer, str | None)
 
 
 heard: list[Event] = []
@@ -433,7 +585,10 @@ with subscribe(heard.append) as subscription:
 LimiterWaited(limiter="api", cost={"calls": 1}, waited=0.5)  # for tests of a hook
 LimiterRefused(limiter=None, cost={"calls": 1.5}, retry_after=2)
 LimiterPaused(limiter="api", seconds=5)
-LoopBlocked(limiter="api")
+LoopBlocked(limiter="api", policy=None)
+RetrySucceeded(policy="api", function=None, attempts=2, seconds=5)
+RetryNested(policy="api", function="fetch", outer=None)
+RetryScheduled(policy=None, function=None, attempt=1, error=OSError(), wait=0)
 
 # --- clocks --------------------------------------------------------------------------
 
@@ -455,7 +610,7 @@ class Simulation:
 
     def call_at(self, when: float, wake: Callable[[], object]) -> Callable[[], None]:
         """Call *wake* at *when*."""
-        return lambda: heard.append(LoopBlocked(limiter=f"{self}{when}{wake}"))
+        return lambda: heard.append(LimiterPaused(limiter=None, seconds=when))
 
 
 RateLimiter("1/s", clock=Simulation())

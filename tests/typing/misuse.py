@@ -10,7 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from concutil import KeyedRateLimiter, Permit, Rate, RateLimiter, RateLimitExceeded
+from concutil import (
+    Attempt,
+    KeyedRateLimiter,
+    Permit,
+    Rate,
+    RateLimiter,
+    RateLimitExceeded,
+    Retry,
+    RetryBudget,
+    parse_retry_after,
+    retry,
+)
 from concutil.events import Event, LimiterWaited, subscribe
 from concutil.testing import ManualClock, cancelled_at
 
@@ -111,6 +122,52 @@ with limiters:  # type: ignore[attr-defined]  # of which key?
 
 for _key in limiters:  # type: ignore[misc]  # it is no collection
     pass
+
+# --- retry ---------------------------------------------------------------------------
+
+policy = retry(OSError)
+
+retry()  # type: ignore[call-arg]  # what is to be retried?
+retry(OSError, 5)  # type: ignore[call-arg]  # attempts is keyword-only
+retry(OSError())  # type: ignore[arg-type]  # a type, not an error
+retry("OSError")  # type: ignore[arg-type]  # a type, not its name
+retry(KeyboardInterrupt)  # type: ignore[arg-type]  # never retried
+retry((OSError, int))  # type: ignore[arg-type]  # no exception
+retry(lambda: True)  # type: ignore[arg-type,misc]  # it takes the error
+retry(OSError, attempts=1.5)  # type: ignore[arg-type]  # whole attempts
+retry(OSError, timeout="5s")  # type: ignore[arg-type]  # seconds or a timedelta
+retry(OSError, wait_max=None)  # type: ignore[arg-type]  # there is always one
+retry(OSError, jitter="some")  # type: ignore[arg-type]  # one of three
+retry(OSError, on_result=True)  # type: ignore[arg-type]  # a function of the result
+retry(OSError, limiter="5/s")  # type: ignore[arg-type]  # a limiter
+retry(OSError, limiter=limiters)  # type: ignore[arg-type]  # of which key?
+retry(OSError, budget=0.2)  # type: ignore[arg-type]  # a RetryBudget
+retry(OSError, retries=5)  # type: ignore[call-arg]  # no such option
+RetryBudget(0.2, 1)  # type: ignore[call-arg]  # min_per_second is keyword-only
+Retry(OSError)  # type: ignore[arg-type]  # `retry` makes them
+Attempt()  # type: ignore[call-arg]  # a loop makes them
+parse_retry_after(120)  # type: ignore[arg-type]  # the text of the header
+parse_retry_after("120", now=5.0)  # type: ignore[arg-type]  # a datetime
+policy.call(plain, "1")  # type: ignore[arg-type]  # an int
+policy.call(plain)  # type: ignore[call-arg]  # page is missing
+policy(plain)("1")  # type: ignore[arg-type]  # an int
+policy(5)  # type: ignore[arg-type]  # not a function
+
+
+class MyRetry(Retry):  # type: ignore[misc]  # it is final
+    """A policy is used, not inherited."""
+
+
+async def retry_in_a_task() -> None:
+    """Only async functions are awaited."""
+    await policy.acall(plain, 1)  # type: ignore[arg-type]  # not an async function
+    await policy.acall(coroutine, "1")  # type: ignore[arg-type]  # an int
+    await policy.call(plain, 1)  # type: ignore[misc]  # a str
+
+
+for attempt in policy:
+    attempt.number()  # type: ignore[operator]  # an attribute
+    attempt.remaining = 5  # type: ignore[misc]  # it is only read
 
 # --- errors, events, clocks ----------------------------------------------------------
 

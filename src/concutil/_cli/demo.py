@@ -1,4 +1,4 @@
-"""`python -m concutil demo`: limiters under real traffic, beside the naive one."""
+"""`python -m concutil demo`: limiters and retries under real traffic."""
 
 from __future__ import annotations
 
@@ -10,19 +10,24 @@ import anyio
 
 from .._core.rates import Rate
 from .._limits.limiter import RateLimiter
+from .._retry.budget import RetryBudget
+from .._retry.retry import retry
 from .._runtime import clock
+from .flaky import FlakyOutcome, Retrying, asked, run_flaky
 from .interrupts import held_back
-from .naive import NaiveTaskLimiter, NaiveThreadLimiter
-from .plan import MOST_SECONDS_IN_ALL, Plan
+from .naive import NaiveTaskLimiter, NaiveThreadLimiter, naive_aretry, naive_retry
+from .plan import MOST_SECONDS_IN_ALL, FlakyPlan, Plan
 from .plot import progress_bar
 from .report import (
     Series,
     arrivals,
     further_reading,
     introduction,
+    introduction_of_retries,
     introduction_of_tokens,
     plots,
     results,
+    results_of_retries,
     results_of_tokens,
     tokens,
 )
@@ -34,14 +39,18 @@ from .verdict import (
     Check,
     books_check,
     bound_check,
+    budget_check,
     counts_check,
     exit_status,
     pause_check,
+    storm_check,
     sums_check,
     waits_check,
 )
 
 _BAR_COLUMNS = 20
+
+AnyOutcome = Outcome | TokenOutcome | FlakyOutcome
 
 
 def demo(
@@ -50,6 +59,7 @@ def demo(
     *,
     limiter: RateLimiter | None = None,
     token_limiter: RateLimiter | None = None,
+    retrying: Retrying | None = None,
 ) -> int:
     """Run the demo, and say what came of it.
 
@@ -63,10 +73,11 @@ def demo(
             rate.
         token_limiter: What is judged in the second part; by default a limiter of its
             rates.
+        retrying: What is judged in the third part; by default a policy.
 
     Returns:
-        The exit status: 0 if the limiters kept the plan's bounds and the pause, and
-        all counts add up, else 1.
+        The exit status: 0 if the limiters kept the plan's bounds and the pause, the
+        retries made no storm and kept to their budget, and all counts add up, else 1.
     """
     screen = Screen(out)
     loops = anyio.get_available_backends()
@@ -76,6 +87,7 @@ def demo(
         checks += _second_part(
             plan, loops, stage, limiter=token_limiter or _token_limiter(plan)
         )
+        checks += _third_part(plan, loops, stage, retrying=retrying)
     screen.say(further_reading())
     return exit_status(checks)
 
@@ -94,14 +106,14 @@ class _Stage:
         self.started_at = clock.monotonic()
         return min(wanted, self._ends_at - self.started_at)
 
-    def look(self, outcome: Outcome | TokenOutcome) -> None:
+    def look(self, outcome: AnyOutcome) -> None:
         """Show how far a run is, unless Ctrl-C ends it."""
         if self._interrupted():
             raise KeyboardInterrupt
         now = clock.monotonic()
         self.screen.progress(self._so_far(outcome, now), at=now)
 
-    def end(self, outcome: Outcome | TokenOutcome) -> None:
+    def end(self, outcome: AnyOutcome) -> None:
         """Show how a run ended."""
         self.screen.say([self._so_far(outcome, clock.monotonic())])
 
@@ -112,7 +124,7 @@ class _Stage:
             plots(series, per_second=per_second, columns=columns, glyphs=glyphs)
         )
 
-    def _so_far(self, outcome: Outcome | TokenOutcome, now: float) -> str:
+    def _so_far(self, outcome: AnyOutcome, now: float) -> str:
         tally = outcome.tally
         bar = progress_bar(
             tally.answered / tally.planned,
@@ -121,7 +133,7 @@ class _Stage:
         )
         return (
             f"{outcome.name:<8} {bar} {now - self.started_at:4.1f} s "
-            f" {tally.answered:>4} sent, {tally.told_429:>4} refused"
+            f" {tally.answered:>4} sent, {tally.told_no:>4} refused"
         )
 
 
@@ -170,7 +182,29 @@ def _second_part(
     return checks
 
 
-def _books(limiter: RateLimiter, outcome: Outcome | TokenOutcome) -> Check:
+def _third_part(
+    plan: Plan, loops: Sequence[str], stage: _Stage, *, retrying: Retrying | None
+) -> list[Check]:
+    part = FlakyPlan()
+    stage.screen.say(introduction_of_retries(part, loops))
+    limiter = RateLimiter(calls_per_second=part.calls_per_second, name="flaky")
+    rivals = _loop(part), retrying or _policy(part, limiter)
+    loop, policy = (
+        _run_flaky(rival, part, stage, loops=loops, port=plan.port) for rival in rivals
+    )
+    ratio, floor = part.budget_ratio, part.budget_floor
+    checks = [
+        storm_check(policy.ledger.in_vain, len(policy.logs)),
+        budget_check(policy.retries, part.calls, ratio=ratio, floor=floor),
+        _books(limiter, policy),
+        *(counts_check(outcome.name, outcome.tally) for outcome in (loop, policy)),
+    ]
+    stage.screen.say(results_of_retries((loop, policy), checks))
+    stage.plot(arrivals(loop), arrivals(policy), per_second=part.calls_per_second)
+    return checks
+
+
+def _books(limiter: RateLimiter, outcome: AnyOutcome) -> Check:
     stats = limiter.stats()
     return books_check(
         stats.granted, stats.waiting, stats.in_flight, answered=outcome.tally.answered
@@ -221,6 +255,45 @@ def _run(contender: Contender, plan: Plan, stage: _Stage) -> Outcome:
         calls=plan.calls,
         seconds=stage.seconds(plan.seconds),
         port=plan.port,
+        look=stage.look,
+    )
+    stage.end(outcome)
+    return outcome
+
+
+def _loop(part: FlakyPlan) -> Retrying:
+    return Retrying(
+        "loop",
+        partial(naive_retry, part.attempts),
+        partial(naive_aretry, part.attempts),
+    )
+
+
+def _policy(part: FlakyPlan, limiter: RateLimiter) -> Retrying:
+    window_s = 10.0
+    budget = RetryBudget(
+        part.budget_ratio, min_per_second=part.budget_floor / window_s, window=window_s
+    )
+    policy = retry(
+        asked, attempts=part.attempts, limiter=limiter, budget=budget, name="flaky"
+    )
+    return Retrying("policy", policy.call, policy.acall)
+
+
+def _run_flaky(
+    retrying: Retrying,
+    part: FlakyPlan,
+    stage: _Stage,
+    *,
+    loops: Sequence[str],
+    port: int,
+) -> FlakyOutcome:
+    outcome = run_flaky(
+        retrying,
+        part,
+        loops,
+        seconds=stage.seconds(part.seconds),
+        port=port,
         look=stage.look,
     )
     stage.end(outcome)

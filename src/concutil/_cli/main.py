@@ -85,8 +85,10 @@ def _add_demo(add_parser: Callable[..., ArgumentParser]) -> None:
         help=summary,
         description=f"{summary.capitalize()} to a server on this machine, beside the"
         " limiter that everyone writes first; then to a limit of tokens, with a pause"
-        " that the server asks for. Ends with 0 if the limits and the pause were kept"
-        " and all counts add up, else with 1. It takes about 10 seconds.",
+        " that the server asks for; then calls to a server that fails, beside the retry"
+        " loop that everyone writes first. Ends with 0 if the limits and the pause were"
+        " kept, retries made no storm and all counts add up, else with 1. It takes"
+        " about 13 seconds.",
         allow_abbrev=False,
     )
     _add_demo_options(parser.add_argument)
@@ -100,7 +102,7 @@ def _add_demo_options(add: Callable[..., object]) -> None:
         metavar="PER_SECOND",
         type=_number_between(LEAST_RATE, MOST_RATE),
         default=usual.rate,
-        help="requests per second; tokens are 50 times as many,"
+        help="requests per second of the first part; tokens are 50 times as many,"
         f" {LEAST_RATE:g} to {MOST_RATE:g} (%(default)g)",
     )
     add(

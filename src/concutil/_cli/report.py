@@ -7,7 +7,9 @@ from itertools import repeat
 from typing import NamedTuple
 
 from .arrivals import achieved_rate, busiest, longest_gap, per_interval
-from .plan import Plan, TokenPlan
+from .flaky import ONE_IN, FlakyOutcome
+from .naive import RETRY_WAIT_S
+from .plan import BAD_S, FlakyPlan, Plan, TokenPlan
 from .plot import LABEL_COLUMNS, Glyphs, bars, interval_that_fits, ruler, table
 from .server import HOST
 from .tokens import OVERLOAD_S, TokenOutcome
@@ -26,8 +28,8 @@ class Series(NamedTuple):
     amounts: Iterable[int]
 
 
-def arrivals(outcome: Outcome) -> Series:
-    """Return the calls of the first part, as the server saw them."""
+def arrivals(outcome: Outcome | FlakyOutcome) -> Series:
+    """Return the calls of the first or third part, as the server saw them."""
     return Series(f"{outcome.name}: arrivals", outcome.ledger.arrivals, repeat(1))
 
 
@@ -68,6 +70,43 @@ def introduction_of_tokens(plan: TokenPlan, loops: Sequence[str]) -> list[str]:
         "with Retry-After: whoever sees that pauses the limiter, and tries again.",
         "",
     ]
+
+
+def introduction_of_retries(plan: FlakyPlan, loops: Sequence[str]) -> list[str]:
+    """Return what the third part is going to be."""
+    clients = (1 + len(loops)) * CLIENTS_PER_WORLD
+    limiter = f'RateLimiter("{plan.calls_per_second:g}/s")'
+    budget = f"RetryBudget({plan.budget_ratio:g})"
+    return [
+        "",
+        f"Now failures: {plan.calls} calls from the same {clients} clients. One in",
+        f"{ONE_IN} requests gets a 503; so do arrival {plan.bad_from} and all in the",
+        f"next {BAD_S:g} s, these with Retry-After. Both try {plan.attempts} times:",
+        "",
+        f"loop      waits {RETRY_WAIT_S * 1000:g} ms and tries again",
+        f"policy    retry(..., limiter={limiter}, budget={budget})",
+        "",
+    ]
+
+
+def results_of_retries(
+    outcomes: Sequence[FlakyOutcome], checks: Iterable[Check]
+) -> list[str]:
+    """Return the table of the third part and what was checked."""
+    ledgers = [outcome.ledger for outcome in outcomes]
+    storms = [busiest(ledger.failures, _WINDOW_S) for ledger in ledgers]
+    rows = [
+        ("", *(outcome.name for outcome in outcomes)),
+        ("calls", *(outcome.succeeded + outcome.failed for outcome in outcomes)),
+        ("  succeeded", *(outcome.succeeded for outcome in outcomes)),
+        ("  failed for good", *(outcome.failed for outcome in outcomes)),
+        ("requests at the server", *(len(ledger.arrivals) for ledger in ledgers)),
+        ("  failed", *(ledger.refused for ledger in ledgers)),
+        ("  in the bad second", *(ledger.in_vain for ledger in ledgers)),
+        ("  most failed in any 100 ms", *storms),
+    ]
+    lines = table([str(cell) for cell in row] for row in rows)
+    return ["", *lines, "", *map(_checked, checks)]
 
 
 def results_of_tokens(outcome: TokenOutcome, checks: Iterable[Check]) -> list[str]:
@@ -121,6 +160,8 @@ def further_reading() -> list[str]:
         'With tokens:          limiter = RateLimiter("9/s", "500 tokens/s burst 300")',
         '                      with limiter.permit({"tokens": 300}) as permit: ...',
         '                      permit.adjust({"tokens": 42})   limiter.pause(seconds)',
+        "With retries:         policy = retry(on, limiter=limiter, budget=budget)",
+        "                      @policy   policy.call(fn)   await policy.acall(fn)",
         "Read next:            python -m pydoc concutil.RateLimiter",
         "                      and in the source tree docs/tutorial.md, docs/howto/",
     ]

@@ -21,13 +21,18 @@ from .heads import Head, Reply, parse_head
 
 HOST = "127.0.0.1"
 PATH = "/call"
-OK, NOT_FOUND, TOO_MANY_REQUESTS = 200, 404, 429
+OK, NOT_FOUND, TOO_MANY_REQUESTS, UNAVAILABLE = 200, 404, 429, 503
 
 # What is no call of the demo gets this, and the end of its connection.
 NOT_OURS = Reply(NOT_FOUND, {"Connection": "close"})
 
 _HEAD_BYTES = 8192
-_REASONS = {OK: "OK", NOT_FOUND: "Not Found", TOO_MANY_REQUESTS: "Too Many Requests"}
+_REASONS = {
+    OK: "OK",
+    NOT_FOUND: "Not Found",
+    TOO_MANY_REQUESTS: "Too Many Requests",
+    UNAVAILABLE: "Service Unavailable",
+}
 
 
 class ListenError(ConcutilError):

@@ -57,7 +57,7 @@ class TokenLedger:
         if at < self._overloaded_until:
             self.refused += 1
             self.used.append(0)
-            wait = ceil(self._overloaded_until - at)
+            wait = ceil(round(self._overloaded_until - at, 6))  # 1.0000000001 is 1
             return Reply(TOO_MANY_REQUESTS, {"Retry-After": str(wait)})
         self.used.append(int(most) * next(self._per_cent) // 100)
         return Reply(OK, {"Tokens-Used": str(self.used[-1])})
@@ -125,12 +125,12 @@ class TokenOutcome(NamedTuple):
     @property
     def tally(self) -> Tally:
         """The counts of both sides; each refused call was planned once more."""
-        told_429 = sum(log.told_429 for log in self.all_logs)
+        told_no = sum(log.told_no for log in self.all_logs)
         return Tally(
-            planned=self.work.calls + told_429,
+            planned=self.work.calls + told_no,
             answered=sum(log.answered for log in self.all_logs),
             arrived=len(self.ledger.arrivals),
-            told_429=told_429,
+            told_no=told_no,
             refused=self.ledger.refused,
         )
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from .._runtime import clock
 from .clients import task_client, thread_client
 from .crew import Crew, Work, see_through
-from .server import TOO_MANY_REQUESTS, Ledger, serving
+from .server import OK, Ledger, serving
 from .verdict import Grant, Tally
 
 THREADS = "threads"
@@ -43,7 +43,7 @@ class Log:
 
     def __init__(self, work: Work) -> None:
         self.answered = 0
-        self.told_429 = 0
+        self.told_no = 0
         self.grants: list[Grant] = []
         self._work = work
         self._asked = 0.0
@@ -63,7 +63,7 @@ class Log:
     def answer(self, status: int) -> None:
         """Note the answer to the call."""
         self.answered += 1
-        self.told_429 += status == TOO_MANY_REQUESTS
+        self.told_no += status != OK
 
 
 class Outcome(NamedTuple):
@@ -86,7 +86,7 @@ class Outcome(NamedTuple):
             planned=self.work.calls,
             answered=sum(log.answered for log in logs),
             arrived=len(self.ledger.arrivals),
-            told_429=sum(log.told_429 for log in logs),
+            told_no=sum(log.told_no for log in logs),
             refused=self.ledger.refused,
         )
 

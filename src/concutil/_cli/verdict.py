@@ -55,7 +55,7 @@ class Tally(NamedTuple):
     planned: int
     answered: int  # by the clients
     arrived: int  # by the server
-    told_429: int  # by the clients
+    told_no: int  # by the clients
     refused: int  # by the server
 
 
@@ -133,14 +133,14 @@ def counts_check(name: str, tally: Tally) -> Check:
         faults.append(f"{tally.answered} of {tally.planned} calls were made in time")
     if tally.answered != tally.arrived:
         faults.append(f"{tally.answered} answers, {tally.arrived} arrivals")
-    if tally.told_429 != tally.refused:
-        faults.append(f"{tally.told_429} clients saw a 429, {tally.refused} were sent")
+    if tally.told_no != tally.refused:
+        faults.append(f"{tally.told_no} refusals seen, {tally.refused} sent")
     if faults:
         return Check(False, f"{name}: counts don't add up: {'; '.join(faults)}")
     return Check(
         True,
         f"{name}: {tally.answered} answers = {tally.arrived} arrivals,"
-        f" {tally.told_429} refusals seen = {tally.refused} sent",
+        f" {tally.told_no} refusals seen = {tally.refused} sent",
     )
 
 
@@ -155,6 +155,21 @@ def books_check(granted: int, waiting: int, in_flight: int, *, answered: int) ->
         f"the limiter's stats() say {granted} granted, {waiting} waiting, {in_flight}"
         f" in flight after {answered} calls",
     )
+
+
+def storm_check(in_vain: int, clients: int) -> Check:
+    """Judge whether none of so many *clients* asked twice while all was *in_vain*."""
+    told = f"requests in the bad second: {in_vain}"
+    if in_vain > clients:
+        return Check(False, f"{told}, more than one of each of {clients} clients")
+    return Check(True, f"{told}, at most one of each of {clients} clients")
+
+
+def budget_check(retries: int, calls: int, *, ratio: float, floor: float) -> Check:
+    """Judge whether there were no more *retries* of so many *calls* than allowed."""
+    most = ratio * calls + floor
+    allowed = f"{ratio:g} x {calls} calls + {floor:g} = {most:g} allowed"
+    return Check(retries <= most, f"{retries} retries, {allowed}")
 
 
 def exit_status(checks: Iterable[Check]) -> int:

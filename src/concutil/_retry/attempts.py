@@ -34,6 +34,10 @@ class Attempt:
         TypeError: If it is entered by `with` under `async for` although the policy has
             an *attempt_timeout*, or by `async with` under `for`.
 
+    Cancellation:
+        While it waits for its limiter, and whatever its block does. Nothing stays
+        taken then.
+
     Threads:
         It belongs to the thread or task that got it.
 
@@ -115,9 +119,12 @@ class Attempt:
     ) -> bool:
         try:
             self._cut.__exit__(kind, error, trace)
-        except TimeoutError as late:
-            if self._left(late):
+        except Exception as other:  # it was cut, or a part of its group was
+            if self._left(other):
                 return True
+            raise
+        except BaseException as other:
+            self._left(other)
             raise
         return self._left(error)
 

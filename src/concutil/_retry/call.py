@@ -72,7 +72,7 @@ class Call:
         left = inf
         call: Call | None = self
         while call is not None:
-            if not call.over:
+            if call is self or not call.over:
                 policy = call.use.policy
                 left = min(left, call.begun + policy.timeout - policy.now())
             call = call.outer
@@ -85,6 +85,9 @@ class Call:
 
     async def in_time(self, attempt: Awaitable[T]) -> T:
         """Return what *attempt* gives, if that comes in time.
+
+        Args:
+            attempt: What the async function has returned.
 
         Raises:
             TimeoutError: If it is cancelled, at the end of its time or of the call's.
@@ -118,6 +121,7 @@ class Call:
         self.over = True
         if self.course is not None:
             self.course.leave(sys.exc_info()[0])
+            self.course.forgo()
             self.course = None
 
 
@@ -163,22 +167,24 @@ class Course:
     def admit(self) -> None:
         """Wait in this thread until the limiter lets the attempt start."""
         permit = self._asked()
-        if permit is not None:
-            try:
+        try:
+            if permit is not None:
                 self._permit = permit.wait()
-            except RateLimitExceeded:
-                self._refused()
-                raise
+        except BaseException as error:
+            self._not_admitted(error)
+            raise
+        self._retried = None  # it is made
 
     async def aadmit(self) -> None:  # noqa: HC2 - the other face of one text
         """Wait in this task until the limiter lets the attempt start."""
         permit = self._asked()
-        if permit is not None:
-            try:
+        try:
+            if permit is not None:
                 self._permit = await permit
-            except RateLimitExceeded:
-                self._refused()
-                raise
+        except BaseException as error:
+            self._not_admitted(error)
+            raise
+        self._retried = None  # it is made
 
     def _asked(self) -> Permit | None:
         limiter, left = self._call.use.policy.limiter, self._call.left()
@@ -186,14 +192,16 @@ class Course:
             return None
         return limiter.permit(timeout=None if left == inf else left)
 
-    def _refused(self) -> None:
-        """Raise the last error, since the limiter lets nobody start in time."""
+    def _not_admitted(self, error: BaseException) -> None:
+        """Raise the last error, if the limiter lets nobody start in time."""
         last = self.history.last
-        if last is not None:
+        if last is not None and isinstance(error, RateLimitExceeded):
             self.history.give_up("deadline")
+            context = last.__context__
             try:
                 raise last
             finally:
+                last.__context__ = context  # its own, and not the limiter's error
                 del last  # it holds this frame
 
     def leave(self, kind: type[BaseException] | None = None) -> None:
@@ -201,6 +209,14 @@ class Course:
         permit, self._permit = self._permit, None
         if permit is not None:
             permit.__exit__(kind, None, None)
+
+    def forgo(self) -> None:
+        """Give back the retry that was taken, unless it was made."""
+        self.history.forget()
+        account, retried = self._call.use.policy.account, self._retried
+        self._retried = None
+        if account is not None and retried is not None:
+            account.give_back(retried)
 
     def late_for_attempt(self) -> TimeoutError:
         """Return the error of an attempt that was cut by itself."""
@@ -220,12 +236,12 @@ class Course:
 
     def accepts(self, result: object) -> bool:
         """Whether *result* is to be returned; if not, there is another attempt."""
-        self.leave()
         judge = self._call.use.policy.judge_result
         if judge is not None:
             judged = verdict("on_result", judge(result))
             if judged is not False:
                 return not self._goes_on(judged, None)
+        self.leave()
         self.history.succeed()
         return True
 
@@ -236,7 +252,6 @@ class Course:
 
     def retries(self, error: Exception) -> bool:
         """Whether *error* leads to another attempt; if not, it is to be raised."""
-        self.leave()
         if self._cut:  # *error* is our own
             return self._goes_on(True, error)
         return self._goes_on(self._call.use.policy.judge(error), error)
@@ -246,6 +261,7 @@ class Course:
         self.history.add(error)
         if judged and judged is not True and policy.limiter is not None:
             policy.limiter.pause(judged)
+        self.leave()  # not before: who waits behind would slip in before the pause
         left = -inf if self._cut else call.left()
         decision = policy.plan.decide(
             judged, self.history.number, wait=self.wait(), left=left, draw=_chance()
@@ -267,7 +283,8 @@ class Course:
     def rest(self) -> None:
         """Block this thread until the next attempt."""
         policy = self._call.use.policy
-        if not policy.told_of_loop and runs_a_loop():
+        waits = self._resume_at > policy.now()
+        if waits and not policy.told_of_loop and runs_a_loop():
             policy.told_of_loop = True
             emit(LoopBlocked(limiter=None, policy=policy.name))
         run(self._rest(THREADS))
@@ -281,9 +298,7 @@ class Course:
         try:
             await rest(world, self._resume_at, policy.clock)
         except BaseException:
-            self.history.forget()
-            if self._retried is not None and policy.account is not None:
-                policy.account.give_back(self._retried)
+            self.forgo()
             raise
         self._wait = None
         self.history.number += 1

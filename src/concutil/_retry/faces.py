@@ -42,13 +42,14 @@ def sync(policy: Policy, fn: Callable[P, R]) -> Callable[P, R]:  # noqa: C901 - 
     return call
 
 
-def coroutine(  # noqa: C901 - one loop
+def coroutine(
     policy: Policy, fn: Callable[P, Awaitable[R]]
 ) -> Callable[P, Awaitable[R]]:
     """Return the async function *fn*, called again as *policy* says."""
     use = policy.for_function(fn)
 
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:  # noqa: HC2 - see `call.py`
+        """Call it until it succeeds, or that is no use."""
         call = Call(use)
         try:
             while True:
@@ -66,9 +67,7 @@ def coroutine(  # noqa: C901 - one loop
                         return result
                 await call.open_course().arest()
         finally:
-            call.over = True
-            if call.course is not None:
-                call.end()
+            call.end()
 
     return call
 

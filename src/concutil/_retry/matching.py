@@ -10,6 +10,7 @@ from typing import Final
 
 from .._core import options
 from .._core.backoff import Verdict
+from .._runtime.calls import is_async
 
 Answer = bool | float | timedelta | None
 On = type[Exception] | Iterable[type[Exception]] | Callable[[Exception], Answer]
@@ -26,12 +27,21 @@ def matcher(on: object) -> Callable[[Exception], Verdict]:
     if isinstance(on, Iterable):
         return _matcher_of_types(tuple(on))
     if callable(on):
-        ask = on
+        ask = judge("on", on)
         return lambda error: verdict("on", ask(error))
     raise TypeError(
         "on must be an exception type, several of them, or a function of the error,"
         f" not {options.shown(on)}"
     )
+
+
+def judge(name: str, function: Callable[..., object]) -> Callable[..., object]:
+    """Return the caller's *function*, the option *name*, if it is a sync one."""
+    if is_async(function):
+        raise TypeError(
+            f"{name} must be a sync function, not {options.shown(function)}"
+        )
+    return function
 
 
 def verdict(name: str, answer: object) -> Verdict:

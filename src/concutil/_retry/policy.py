@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from math import inf
-from typing import Any, Final, final
+from typing import Any, final
 
 from .._core import options
 from .._core.backoff import JITTERS, Backoff, Jitter, Plan, Verdict
 from .._limits.face import Face
-from .._runtime.clock import check_clock, reader
+from .._runtime.clock import Clock, check_clock, reader
 from .budget import Account, RetryBudget, account_of
-from .matching import matcher
+from .matching import judge, matcher
 
 
 @final
@@ -52,7 +52,8 @@ class Policy:
         "told_of_nesting",
     )
 
-    def __init__(
+    # The arguments are those of `retry`, which tells of them.
+    def __init__(  # noqa: DOC101, DOC103 - see above
         self,
         on: object,
         *,
@@ -70,7 +71,9 @@ class Policy:
         clock: object,
     ) -> None:
         self.judge: Callable[[Exception], Verdict] = matcher(on)
-        self.judge_result = _function("on_result", on_result)
+        self.judge_result: Callable[[Any], object] | None = _function(
+            "on_result", on_result
+        )
         most = None if attempts is None else options.count("attempts", attempts)
         backoff = Backoff(
             initial=options.duration_or_zero("wait_initial", wait_initial),
@@ -78,7 +81,7 @@ class Policy:
             cap=options.duration("wait_max", wait_max),
             jitter=_jitter(jitter),
         )
-        self.plan: Final = Plan(attempts=most, backoff=backoff)
+        self.plan: Plan = Plan(attempts=most, backoff=backoff)
         self.timeout: float = _limit("timeout", timeout)
         self.attempt_timeout: float = _limit("attempt_timeout", attempt_timeout)
         self.endless: bool = self.timeout == self.attempt_timeout == inf
@@ -86,7 +89,7 @@ class Policy:
         self.account: Account | None = _account(budget)
         self.plain: bool = self.limiter is None and self.judge_result is None
         self.name: str | None = options.label("name", name)
-        self.clock = check_clock(clock)
+        self.clock: Clock | None = check_clock(clock)
         self.now: Callable[[], float] = reader(self.clock)
         self.shown: str = self._text(on)
         self.told_of_loop: bool = False
@@ -154,8 +157,10 @@ def _jitter(value: object) -> Jitter:
 
 
 def _function(name: str, value: object) -> Callable[[Any], object] | None:
-    if value is None or callable(value):
-        return value
+    if value is None:
+        return None
+    if callable(value):
+        return judge(name, value)
     raise TypeError(
         f"{name} must be a function of the result, or None, not {options.shown(value)}"
     )

@@ -25,14 +25,10 @@ R = TypeVar("R")
 class Retry:
     """A retry policy, as `retry` makes it.
 
-    Use it as a decorator, by `call` and `acall`, or around a block::
-
-        for attempt in policy:
-            with attempt:
-                ...
-
-    and with `async for` and `async with` in a task. It can't be changed and knows
-    nothing of the calls that use it: each has its own attempts and deadline.
+    Use it as a decorator, by `call` and `acall`, or around a block: with
+    ``for attempt in policy:`` and ``with attempt:`` in there, or in a task with
+    ``async for`` and ``async with``. It can't be changed and knows nothing of the calls
+    that use it: each has its own attempts and deadline.
 
     Raises:
         RuntimeError: In the block form, if an attempt was not entered, so that the loop
@@ -109,6 +105,9 @@ class Retry:
 
         Cancellation:
             At every wait, and whatever *fn* does.
+
+        Threads:
+            Of any event loop of asyncio or trio, any number at once.
 
         .. versionadded:: 0.1
         """

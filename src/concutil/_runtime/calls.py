@@ -43,11 +43,17 @@ class Guard(Protocol):
 class Relayed(Protocol):
     """What is asked of an async generator whose items are passed on."""
 
-    def asend(self, value: Any) -> Awaitable[Any]: ...
+    def asend(self, value: Any) -> Awaitable[Any]:
+        """Send *value* in, and return the next item."""
+        ...
 
-    def athrow(self, error: BaseException) -> Awaitable[Any]: ...
+    def athrow(self, error: BaseException) -> Awaitable[Any]:
+        """Raise *error* in there, and return the next item."""
+        ...
 
-    def aclose(self) -> Awaitable[None]: ...
+    def aclose(self) -> Awaitable[None]:
+        """End it."""
+        ...
 
 
 class Colours(NamedTuple):
@@ -173,6 +179,7 @@ def relaying(
     async def iterate(  # noqa: ASYNC900 - as what it stands for
         *args: Any, **kwargs: Any
     ) -> AsyncGenerator[Any, Any]:
+        """Pass on what the other one does."""
         async with opened(*args, **kwargs) as inner:
             try:
                 step = inner.asend(None)
