@@ -149,7 +149,7 @@ def fails() -> None:
     raise ValueError
 
 
-async def afails() -> None:  # noqa: RUF029 - so are its callers
+async def afails() -> None:  # noqa: ASYNC124, RUF029 - so are its callers
     raise ValueError
 
 
@@ -220,7 +220,7 @@ def enter_and_leave(attempts: Blocks) -> None:
             pass
 
 
-async def flaky(fails_left: list[None]) -> None:  # noqa: RUF029 - as above
+async def flaky(fails_left: list[None]) -> None:  # noqa: ASYNC124, RUF029 - as above
     """Fail as often as there are items in the list."""
     if fails_left:
         fails_left.pop()

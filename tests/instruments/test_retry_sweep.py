@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
@@ -15,6 +16,9 @@ from .sweep import sweep
 from .ways import WAYS
 
 MUCH_LATER_S = 100.0
+# Before that Python does not close an async generator with the coroutine that awaits
+# its next item, nobody can help it, and the loops report it for a long time.
+CLOSES_GENERATORS = sys.version_info >= (3, 13)
 
 
 class Failed(Exception):  # noqa: N818  # says what happened
@@ -151,9 +155,14 @@ class SlowCut(Slow):
     "call", [Retried, InABlock, Items, Slow, SlowInABlock, SlowItems, SlowCut]
 )
 def test_cancelled_retry_leaves_nothing_taken(
-    call: type[Retried], tell: Callable[[object], None]
+    call: type[Retried],
+    tell: Callable[[object], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its place is free at once, and only retries that were made are spent."""
+    if issubclass(call, Items) and not CLOSES_GENERATORS:
+        for ways in WAYS.values():
+            monkeypatch.delitem(ways, "abandoned")
     report = sweep(f"Retry, {call.__name__}", partial(call))
     tell(report)
     assert not report.found, report

@@ -18,7 +18,7 @@ from .rates import Rate
 # That many of the grants of a Gcra can be told apart when one is given back.
 MOST_LOWS: Final = 64
 
-# Sums of floats may fall short of the instant that they stand for.
+# Sums of floats may fall short of the instant that they stand for, by less than this.
 ROUNDING_S: Final = 1e-9
 
 
@@ -126,7 +126,9 @@ class Gcra:
     slip = ROUNDING_S
 
     def __init__(self, rate: Rate, slack: float) -> None:
-        self._slack = slack
+        # Who is early by that much uses up as much of the slack, or the bound would be
+        # higher than promised.
+        self._slack = max(0.0, slack - ROUNDING_S)
         self.tat = -inf
         # How much lower the point in time could have been at each later grant, without
         # changing it: that much of an earlier one can be given back. Of all that came
