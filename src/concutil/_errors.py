@@ -55,14 +55,14 @@ class RateLimitExceeded(ConcutilError):  # noqa: N818  # a contract
         self.retry_after = retry_after
 
 
-def note(error: BaseException, about: str, text: str) -> None:
-    """Add a note to *error*, in place of what was noted *about* the same before.
+def note(error: BaseException, head: str, text: str) -> None:
+    """Add a note to *error*, in place of the one that begins with the same *head*.
 
     So an exception that is raised again and again doesn't grow. One that can't be
     changed is left as it is.
     """
-    head = f"{about}: "
-    notes = [it for it in getattr(error, "__notes__", ()) if not it.startswith(head)]
-    with suppress(AttributeError):
+    with suppress(Exception):  # it is the user's, and may be anything
+        before = getattr(error, "__notes__", ())
+        notes = [it for it in before if not it.startswith(head)]
         # 3.10 has no add_note, and doesn't know of notes.
         setattr(error, "__notes__", [*notes, head + text])  # noqa: B010 - see above

@@ -105,6 +105,16 @@ def test_retries_come_back_after_the_window() -> None:
     assert granted(budget, 10.0) == 3
 
 
+def test_requests_pay_no_longer_than_the_window() -> None:
+    """What was requested before the window began pays for nothing in it."""
+    budget = Budget(1.0, 0.0, WINDOW)
+    budget.request(0.0)
+    budget.request(1.0)
+
+    assert budget.take(0.5 + WINDOW) is not None
+    assert budget.take(0.5 + WINDOW) is None
+
+
 def test_what_is_given_back_can_be_taken_again() -> None:
     """A retry that was not made leaves room for one that is."""
     budget = Budget(0.5, 1.0, WINDOW)
@@ -135,8 +145,10 @@ def test_a_stale_time_counts_as_now() -> None:
     budget = Budget(1.0, 0.0, WINDOW)
     budget.request(100.0)
     budget.request(50.0)
+    assert granted(budget, 100.0) == 2
 
-    assert granted(budget, 20.0) == 2
+    budget.request(20.0)
+    assert granted(budget, 20.0) == 1
     assert granted(budget, 100.0) == 0
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from typing import Any
 
 import anyio
 import pytest
@@ -45,6 +46,26 @@ def test_waits_grow_by_the_clock() -> None:
         policy.call(Flaky(OSError()))
 
     assert clock.waits == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5])
+
+
+def test_who_is_woken_early_waits_on() -> None:
+    """A wait ends when the clock says so, and not by whatever wakes the thread."""
+
+    class Hasty(JumpingClock):
+        def call_at(self, when: float, wake: Callable[[], object]) -> Any:
+            return super().call_at(min(when, self.time + 0.25), wake)
+
+    clock = Hasty()
+    times: list[float] = []
+
+    @retry(OSError, attempts=3, clock=clock, **EVEN)
+    def call() -> None:
+        times.append(clock.now())
+        raise OSError
+
+    with pytest.raises(OSError):
+        call()
+    assert times == [0, 1, 2]
 
 
 def test_full_jitter_spreads_waits_at_the_cap() -> None:
@@ -207,6 +228,37 @@ async def test_a_cut_at_the_deadline_is_not_retried() -> None:
         with pytest.raises(TimeoutError):
             await retry(on, timeout=0.01, wait_initial=0).acall(call)
         assert calls == [1]
+
+
+@pytest.mark.anyio
+async def test_a_cut_before_its_time_is_not_retried_either() -> None:
+    """Timers may go off a little early; a call that was cut at its deadline is over."""
+
+    class Early(JumpingClock):
+        def call_at(self, when: float, wake: Callable[[], object]) -> Any:
+            wake()
+            return int
+
+    calls: list[int] = []
+
+    async def call() -> None:
+        calls.append(1)
+        await anyio.sleep_forever()
+
+    with pytest.raises(TimeoutError, match="attempt 1 met the deadline"):
+        await retry(lambda _: True, timeout=5, clock=Early()).acall(call)
+    assert calls == [1]
+
+
+@pytest.mark.anyio
+async def test_the_deadline_comes_first() -> None:
+    """An attempt whose own time ends with that of the call is not the last of many."""
+    clock = ManualClock()
+    policy = retry(TimeoutError, timeout=5, attempt_timeout=5, clock=clock)
+
+    async with moving(clock):
+        with pytest.raises(TimeoutError, match="attempt 1 met the deadline"):
+            await policy(anyio.sleep_forever)()
 
 
 @pytest.mark.anyio
@@ -432,6 +484,36 @@ async def test_an_error_while_being_cut(form: str, error: type[BaseException]) -
     assert any(isinstance(leaf, error) for leaf in leaves)
 
 
+@pytest.mark.parametrize("form", ["function", "block"])
+@pytest.mark.anyio
+async def test_a_cut_attempt_is_judged_by_what_comes_out(form: str) -> None:
+    """An attempt that took too long, and whose clean-up failed, may be tried again."""
+    clock = ManualClock()
+    on = (KeyError, TimeoutError)
+    policy = retry(on, attempt_timeout=3, timeout=None, clock=clock, **EVEN)
+
+    async def task() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise KeyError
+
+    async def call() -> float:
+        if clock.now() < 4:
+            async with anyio.create_task_group() as group:  # noqa: ASYNC112 - the subject
+                group.start_soon(task)
+        return clock.now()
+
+    async def block() -> float:
+        async for attempt in policy:
+            async with attempt:
+                result = await call()
+        return result
+
+    async with moving(clock):
+        assert await (block() if form == "block" else policy.acall(call)) == 4
+
+
 def leaves_of(error: BaseException | None) -> list[BaseException]:
     """Return all errors of a group."""
     if isinstance(error, BaseExceptionGroup):
@@ -522,6 +604,11 @@ def test_the_body_around_a_block_is_free() -> None:
     clock = JumpingClock()
     free = retry(OSError, attempts=4, timeout=None, clock=clock, **EVEN)
     for attempt in retry(ValueError, timeout=2.5, wait_initial=0, clock=clock):
+        if attempt.number == 1:
+            with pytest.raises(OSError):
+                free.call(Flaky(OSError()))
+            assert clock.time == 3
+            clock.time = 0
         with attempt:
             if attempt.number == 1:
                 raise ValueError
@@ -643,6 +730,32 @@ async def test_a_call_that_outlives_the_one_around_it_is_free() -> None:
 
         await retry(ValueError, timeout=2.5, clock=clock).acall(start)
     assert times == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.anyio
+async def test_who_outlives_the_outer_call_is_not_nested(seen: list[Event]) -> None:
+    """What fails after the call that has started it is over multiplies nothing."""
+    inner, over = retry(OSError, attempts=2, timeout=None), anyio.Event()
+
+    async def call() -> None:
+        await over.wait()
+        raise OSError
+
+    async def outlive() -> None:
+        with no_waiting(), suppress(OSError):
+            await inner.acall(call)
+
+    async with anyio.create_task_group() as group:
+
+        async def start() -> None:
+            group.start_soon(outlive)
+            for _ in range(5):
+                await checkpoint()
+
+        await retry(ValueError).acall(start)
+        over.set()
+    assert reasons(seen) == ["attempts"]
+    assert not any(isinstance(event, RetryNested) for event in seen)
 
 
 def nested(inner: Retry, outer: Retry) -> int:

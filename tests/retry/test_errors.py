@@ -14,6 +14,7 @@ import anyio
 import pytest
 
 from concutil import RateLimiter, Retry, retry
+from concutil._retry import call as call_module
 from concutil.testing import ManualClock, no_waiting
 from virtual import Flaky, JumpingClock, moving
 
@@ -404,6 +405,41 @@ async def test_no_cycles_after_a_cut_block() -> None:
             gc.enable()
 
 
+@pytest.mark.anyio
+async def test_a_generator_that_has_begun_holds_no_error() -> None:
+    """What came before its first item is over, however long it goes on."""
+    watched = Watched()
+    policy = retry(OSError, attempts=3)
+    step, later_step = steps(watched, "success"), steps(watched, "success")
+
+    @policy
+    def items() -> Iterator[object]:
+        yield step()
+        yield 2
+
+    @policy
+    async def later_items() -> Any:
+        yield later_step()
+        yield 2
+
+    some, later = items(), later_items()
+    assert (next(some), await anext(later)) == (3, 3)
+    assert (len(watched.alive), watched.left()) == (4, 0)
+    assert (next(some), await anext(later)) == (2, 2)
+    some.close()
+    await later.aclose()
+
+
+def test_a_call_that_is_over_is_not_kept_by_the_next() -> None:
+    """One call after the other in the same context is no chain that grows."""
+    policy = retry(OSError)
+    for _ in range(5):
+        policy.call(Flaky(OSError(), 1))
+
+    newest = call_module._newest.get()
+    assert newest is None or newest.outer is None
+
+
 def test_an_attempt_lets_go_of_its_error() -> None:
     """Once the loop has ended, what is kept of it holds no error."""
     watched = Watched()
@@ -415,3 +451,35 @@ def test_an_attempt_lets_go_of_its_error() -> None:
 
     assert attempt.last_exception is None
     assert watched.left() == 0
+
+
+@pytest.mark.parametrize("notes", [[3], None, 7])
+def test_notes_that_are_none_hide_no_error(notes: object) -> None:
+    """What a user has put into `__notes__` is theirs, whatever it is."""
+    error = OSError("mine")
+    error.__notes__ = notes  # type: ignore[assignment]  # that is the case
+    with pytest.raises(OSError) as caught:
+        retry(OSError, attempts=2, wait_initial=0).call(Flaky(error))
+    assert caught.value is error
+
+
+def test_an_error_that_refuses_notes() -> None:
+    """One that can't be changed is raised as it is."""
+
+    class FrozenError(OSError):
+        def __setattr__(self, name: str, value: object) -> None:
+            raise TypeError(name)
+
+    with pytest.raises(FrozenError):
+        retry(OSError, attempts=2, wait_initial=0).call(Flaky(FrozenError()))
+
+
+def test_a_note_of_the_users_own_stays() -> None:
+    """Only the same policy's last word is replaced."""
+    error = OSError("mine")
+    error.__notes__ = ["retry: see the runbook"]
+    for _ in range(3):
+        with pytest.raises(OSError, match="mine"):
+            retry(OSError, attempts=2, wait_initial=0).call(Flaky(error))
+    assert len(error.__notes__) == 2
+    assert error.__notes__[0] == "retry: see the runbook"

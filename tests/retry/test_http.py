@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from urllib.error import HTTPError
 
 import anyio
-import httpx
+import httpx  # noqa: ASYNC127 - what most programs use, and only on loopback
 import pytest
 
 from concutil import (

@@ -372,3 +372,44 @@ def test_a_view_of_one_key() -> None:
     assert limiters["Ada"].try_permit() is None
     assert limiters["Bob"].try_permit() is not None
     assert sum(isinstance(event, RetryScheduled) for event in heard) == 1
+
+
+@pytest.mark.anyio
+async def test_the_last_result_is_returned_when_no_attempt_can_start() -> None:
+    """A limiter that lets nobody start before the deadline doesn't hide it."""
+    clock = ManualClock()
+    limiter = RateLimiter("1/min", slack=0, clock=clock)
+    policy = retry(
+        *(OSError,),
+        timeout=5,
+        wait_initial=0,
+        on_result=lambda _: True,
+        limiter=limiter,
+        clock=clock,
+    )
+
+    async def later() -> str:
+        return "bad"
+
+    assert policy.call(lambda: "bad") == "bad"
+    clock.advance(60)
+    assert await policy.acall(later) == "bad"
+    assert limiter.stats().granted == 2
+
+
+def test_a_full_table_of_keys_does_not_hide_the_last_error() -> None:
+    """It refuses new keys, and the error that was there before is the one to see."""
+    clock = ManualClock()
+    limiters = KeyedRateLimiter("50/s", max_concurrent=1, max_keys=1, clock=clock)
+    others: list[object] = []
+
+    def fill(event: Event) -> None:
+        if isinstance(event, RetryScheduled):
+            clock.advance(0.5)  # ours owes nothing any more, and is forgotten
+            others.append(limiters["other"].try_permit())
+
+    policy = retry(OSError, limiter=limiters["mine"], clock=clock)
+    with subscribe(fill), no_waiting(), pytest.raises(OSError, match="mine") as caught:
+        policy.call(Flaky(OSError("mine")))
+    assert others[0] is not None
+    assert caught.value.__context__ is None

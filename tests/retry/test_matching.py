@@ -355,3 +355,47 @@ def test_a_function_of_the_result_that_raises() -> None:
         retry(Exception, on_result=broken).call(step)
 
     assert step.calls == 1
+
+
+class NumpyBool:
+    """Looks like numpy's, which is a number to all who only ask for that."""
+
+    def __init__(self, *, value: bool) -> None:
+        self.dtype = type("dtype", (), {"kind": "b"})
+        self.value = value
+
+    def __bool__(self) -> bool:
+        return self.value
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+
+def test_a_bool_of_numpy_is_a_bool() -> None:
+    """`isnan(array).any()` is no wait of 0 or 1 seconds."""
+    good, bad = Flaky("good"), Flaky(OSError())
+    policy = retry(
+        lambda _: NumpyBool(value=True),
+        attempts=2,
+        wait_initial=0,
+        on_result=lambda _: NumpyBool(value=False),
+    )
+    heard: list[Event] = []
+    assert policy.call(good) == "good"
+    with subscribe(heard.append), pytest.raises(OSError):
+        policy.call(bad)
+    assert (good.calls, bad.calls) == (1, 2)
+    assert [it.wait for it in heard if isinstance(it, RetryScheduled)] == [0]
+
+
+def test_a_function_that_can_be_walked_as_well_is_a_function() -> None:
+    """Mocks in tests are both: they are meant to be called."""
+
+    class Mock(Flaky):
+        def __iter__(self) -> Any:
+            return iter(())
+
+    step = Flaky(OSError())
+    with pytest.raises(OSError):
+        retry(Mock(True), attempts=2, wait_initial=0).call(step)
+    assert step.calls == 2

@@ -170,6 +170,7 @@ WRONG_BUDGETS = [
     ("min_per_second", -1, ValueError, "a finite number of at least 0"),
     ("min_per_second", None, TypeError, "a finite number of at least 0"),
     ("window", 0, ValueError, "a finite number of seconds above 0"),
+    ("window", 1e-308, ValueError, "at least 0.001 s"),
     ("window", timedelta(0), ValueError, "a finite number of seconds above 0"),
     ("window", None, TypeError, "a finite number of seconds above 0"),
 ]

@@ -29,7 +29,8 @@ _DATES: Final = tuple(
     )
 )
 _CENTURY_YEARS: Final = 100
-_AHEAD_YEARS: Final = 50  # a year of two digits is not further ahead than this
+# A date whose year has two digits is not further ahead than this.
+_AHEAD: Final = timedelta(days=50 * 365.2425)
 _LEAP_SECOND: Final = 60
 
 
@@ -62,8 +63,11 @@ def parse_retry_after(
     if _SECONDS.fullmatch(text):
         seconds = float(text)
         return seconds if isfinite(seconds) else None
-    present = now or datetime.now(timezone.utc)
-    date = _date_of(text, present)
+    try:
+        present = (now or datetime.now(timezone.utc)).astimezone(timezone.utc)
+        date = _date_of(text, present)
+    except (ValueError, OverflowError):  # the 31st of June, or the end of all years
+        return None
     return None if date is None else max(0.0, (date - present).total_seconds())
 
 
@@ -78,19 +82,17 @@ def _date_of(text: str, now: datetime) -> datetime | None:
     return None
 
 
-def _date(found: re.Match[str], now: datetime) -> datetime | None:
+def _date(found: re.Match[str], now: datetime) -> datetime:
     names = ("year", "day", "hour", "minute", "second")
     year, day, hour, minute, second = (int(found[name]) for name in names)
-    if year < _CENTURY_YEARS and len(found["year"]) == len("99"):
-        this_year = now.astimezone(timezone.utc).year
-        year += this_year - this_year % _CENTURY_YEARS
-        year -= _CENTURY_YEARS * (year > this_year + _AHEAD_YEARS)
+    short = len(found["year"]) == len("99")
+    if short:
+        year += now.year - now.year % _CENTURY_YEARS
     leap = second == _LEAP_SECOND
     month = _MONTHS.index(found["month"]) + 1
-    try:
-        date = datetime(
-            *(year, month, day, hour, minute, second - leap), tzinfo=timezone.utc
-        )
-        return date + timedelta(seconds=leap)
-    except (ValueError, OverflowError):  # the 31st of June, or the year 0
-        return None
+    clock = hour, minute, second - leap
+    date = datetime(year, month, day, *clock, tzinfo=timezone.utc)
+    date += timedelta(seconds=leap)
+    if short and date - now > _AHEAD:
+        return date.replace(year=year - _CENTURY_YEARS)
+    return date

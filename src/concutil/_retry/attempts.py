@@ -104,11 +104,11 @@ class Attempt:
         self._enter()
         try:
             await self._call.open_course().aadmit()
+            self._cut: AbstractContextManager[object] = self._call.cut()
+            self._cut.__enter__()
         except BaseException:
             self._call.end()
             raise
-        self._cut: AbstractContextManager[object] = self._call.cut()
-        self._cut.__enter__()
         return self
 
     async def __aexit__(
@@ -161,9 +161,12 @@ class _Rounds:
 
     def __init__(self, policy: Policy, *, awaited: bool) -> None:
         self._call = Call(Use(policy, None))
-        self._call.over = True  # but for the blocks of its attempts
         self._awaited = awaited
         self._attempt: Attempt | None = None
+
+    # A loop may be left after an attempt that failed, and tells nobody.
+    def __del__(self) -> None:  # noqa: HC11 - see above
+        self._call.end()
 
     def _ended(self) -> bool:
         """Whether there is no other round."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from datetime import timedelta
-from typing import final
+from typing import Final, final
 
 from .._core import options
 from .._core.budget import Budget
 from .._runtime.fork import renew_in_children
 
+_LEAST_WINDOW_S: Final = 1e-3
 Retried = tuple[Budget, int]  # a retry that was taken: of which slot
 
 
@@ -56,6 +57,10 @@ class RetryBudget:
         share = options.positive("ratio", ratio)
         rate = options.not_negative("min_per_second", min_per_second)
         seconds = options.duration("window", window)
+        if seconds < _LEAST_WINDOW_S:
+            raise ValueError(
+                f"window must be at least {_LEAST_WINDOW_S:g} s, not {window!r}"
+            )
         self._account = Account(share, rate * seconds, seconds)
         self._shown = f"{share:g} of requests and {rate:g}/s over {seconds:g} s"
 

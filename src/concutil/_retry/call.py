@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from math import inf
@@ -20,7 +20,7 @@ from .._runtime.waiters import World, run, running_world, runs_a_loop
 from .budget import Retried
 from .history import History
 from .matching import verdict
-from .policy import Use
+from .policy import Use, chance
 
 T = TypeVar("T")
 
@@ -29,21 +29,24 @@ T = TypeVar("T")
 class Call:
     """One call, from its first attempt to its end; no more than a success needs.
 
-    While it goes on, whatever is called in its context knows of it, so that no policy
-    in there goes on beyond this one's deadline.
+    While it goes on, no policy that is used in its context goes on beyond its deadline.
+    That begins when `over` is set to False, first of all in a `try` that ends it.
 
     Args:
         use: What is called under which policy.
 
     Attributes:
+        armed: Whether it has its attempts cancelled at its deadline.
         begun: When it began, by the clock of the policy.
+        course: What happened in it, once that is more than a success at once.
+        expired: Whether an attempt was cancelled at its deadline, which then still
+            holds for the calls that had begun inside of it.
         outer: The call around it, if there is one.
         over: Whether what is called no longer belongs to it; who was started by it may
             still know of it.
-        course: What happened in it, once that is more than a success at once.
     """
 
-    __slots__ = ("begun", "course", "outer", "over", "use")
+    __slots__ = ("armed", "begun", "course", "expired", "outer", "over", "use")
 
     def __init__(self, use: Use) -> None:
         # Nobody takes back what was published, which costs as much as publishing: the
@@ -51,9 +54,13 @@ class Call:
         outer = _newest.get()
         while outer is not None and outer.over:
             outer = outer.outer
+        if outer is not None:
+            outer.forget_ended()
         self.outer: Call | None = outer
         self.use: Use = use
-        self.over: bool = False
+        self.over: bool = True
+        self.armed: bool = False
+        self.expired: bool = False
         policy = use.policy
         self.begun: float = policy.now()
         if policy.account is not None:
@@ -67,16 +74,24 @@ class Call:
             self.course = Course(self)
         return self.course
 
+    def forget_ended(self) -> None:
+        """Forget calls around it that are over, or there would be more and more."""
+        outer = self.outer
+        while outer is not None and outer.over and not outer.expired:
+            self.outer = outer = outer.outer
+
     def left(self) -> float:
         """Return the seconds until the deadline, below 0 after it; inf without one."""
-        left = inf
-        call: Call | None = self
-        while call is not None:
-            if call is self or not call.over:
-                policy = call.use.policy
-                left = min(left, call.begun + policy.timeout - policy.now())
-            call = call.outer
+        left, outer = self._own_left(), self.outer
+        while outer is not None:
+            if outer.expired or not outer.over:
+                left = min(left, outer._own_left())  # noqa: SLF001 - the same class
+            outer = outer.outer
         return left
+
+    def _own_left(self) -> float:
+        policy = self.use.policy
+        return self.begun + policy.timeout - policy.now()
 
     @property
     def endless(self) -> bool:
@@ -97,23 +112,42 @@ class Call:
 
     def cut(self) -> AbstractContextManager[object]:
         """Return a block that raises `TimeoutError` as soon as the attempt must end."""
-        policy, left = self.use.policy, self.left()
+        policy, left = self.use.policy, self._left_uncut()
         if left == policy.attempt_timeout == inf:
             return nullcontext()
+        self.armed = True
         if policy.attempt_timeout < left:
             return Cut(policy.attempt_timeout, policy.clock, self._late_for_attempt)
         return Cut(left, policy.clock, self._late_for_call)
 
-    # The course is made when it is needed.
+    def _left_uncut(self) -> float:
+        """Return the seconds until a deadline at which nobody else cuts."""
+        # A call around this one that cuts itself will cut this one too, unless this is
+        # a task of its own, which may still be there when that call has ended well.
+        left, outer = self._own_left(), self.outer
+        while outer is not None:
+            if not outer.over:
+                if outer.armed:
+                    break
+                left = min(left, outer._own_left())  # noqa: SLF001 - the same class
+            outer = outer.outer
+        return left
+
     def _late_for_attempt(self) -> TimeoutError:
-        return self.open_course().late_for_attempt()
+        policy, number = self.use.policy, self.open_course().history.number
+        limit = policy.attempt_timeout
+        return TimeoutError(f"{policy}: attempt {number} took longer than {limit:g} s")
 
     def _late_for_call(self) -> TimeoutError:
-        return self.open_course().late_for_call()
+        self.expired = True
+        policy, history = self.use.policy, self.open_course().history
+        late = TimeoutError(f"{policy}: attempt {history.number} met the deadline")
+        late.__cause__ = history.last
+        return late
 
     def go_on(self) -> None:
         """Let what is called in this context know of it again."""
-        self.over = False
+        self.over = self.armed = False
         _newest.set(self)
 
     def end(self) -> None:
@@ -137,16 +171,17 @@ class Course:
 
     Attributes:
         history: Its attempts and what they have raised.
+        result: What the last attempt has returned, if that was not good enough.
     """
 
     __slots__ = (
         "_call",
-        "_cut",
         "_permit",
         "_resume_at",
         "_retried",
         "_wait",
         "history",
+        "result",
     )
 
     def __init__(self, call: Call) -> None:
@@ -155,54 +190,77 @@ class Course:
         self._wait: float | None = None  # drawn when it is asked for
         self._permit: Permit | None = None
         self._retried: Retried | None = None
-        self._cut: bool = False  # at the deadline
+        self.result: object = None
 
     def wait(self) -> float:
         """Return how long the backoff is after this attempt, in seconds."""
         if self._wait is None:
             backoff = self._call.use.policy.plan.backoff
-            self._wait = backoff.wait(self.history.number, _chance())
+            self._wait = backoff.wait(self.history.number, chance())
         return self._wait
 
-    def admit(self) -> None:
-        """Wait in this thread until the limiter lets the attempt start."""
-        permit = self._asked()
+    def admit(self) -> bool:
+        """Wait in this thread until the limiter lets the attempt start.
+
+        Returns:
+            False if it lets nobody start in time, and there is a last result.
+
+        Raises:
+            RateLimitExceeded: If there is no last result, and no error either.
+        """
         try:
+            permit = self._asked()
             if permit is not None:
                 self._permit = permit.wait()
-        except BaseException as error:
-            self._not_admitted(error)
+        except RateLimitExceeded:
+            if self._not_admitted():
+                return False
             raise
         self._retried = None  # it is made
+        return True
 
-    async def aadmit(self) -> None:  # noqa: HC2 - the other face of one text
-        """Wait in this task until the limiter lets the attempt start."""
-        permit = self._asked()
+    async def aadmit(self) -> bool:  # noqa: HC2 - the other face of one text
+        """Wait in this task until the limiter lets the attempt start.
+
+        Returns:
+            False if it lets nobody start in time, and there is a last result.
+
+        Raises:
+            RateLimitExceeded: If there is no last result, and no error either.
+        """
         try:
+            permit = self._asked()
             if permit is not None:
                 self._permit = await permit
-        except BaseException as error:
-            self._not_admitted(error)
+        except RateLimitExceeded:
+            if self._not_admitted():
+                return False
             raise
         self._retried = None  # it is made
+        return True
 
     def _asked(self) -> Permit | None:
-        limiter, left = self._call.use.policy.limiter, self._call.left()
+        limiter = self._call.use.policy.limiter
         if limiter is None:
             return None
+        left = self._call.left()
         return limiter.permit(timeout=None if left == inf else left)
 
-    def _not_admitted(self, error: BaseException) -> None:
-        """Raise the last error, if the limiter lets nobody start in time."""
-        last = self.history.last
-        if last is not None and isinstance(error, RateLimitExceeded):
-            self.history.give_up("deadline")
-            context = last.__context__
-            try:
-                raise last
-            finally:
-                last.__context__ = context  # its own, and not the limiter's error
-                del last  # it holds this frame
+    def _not_admitted(self) -> bool:
+        """Give up, and raise the last error; True if there is a last result instead."""
+        history = self.history
+        if history.number == 1:
+            return False
+        last = history.last
+        history.give_up("deadline")
+        if last is None:
+            return True
+        context = last.__context__
+        try:
+            raise last
+        finally:
+            last.__context__ = context  # its own, and not the limiter's error
+            del last  # it holds this frame
 
     def leave(self, kind: type[BaseException] | None = None) -> None:
         """Give back the place that the attempt held, as *kind* has ended it."""
@@ -218,28 +276,13 @@ class Course:
         if account is not None and retried is not None:
             account.give_back(retried)
 
-    def late_for_attempt(self) -> TimeoutError:
-        """Return the error of an attempt that was cut by itself."""
-        policy = self._call.use.policy
-        seconds = policy.attempt_timeout
-        return TimeoutError(
-            f"{policy}: attempt {self.history.number} took longer than {seconds:g} s"
-        )
-
-    def late_for_call(self) -> TimeoutError:
-        """Return the error of an attempt that was cut at the deadline."""
-        self._cut = True
-        policy = self._call.use.policy
-        late = TimeoutError(f"{policy}: attempt {self.history.number} met the deadline")
-        late.__cause__ = self.history.last
-        return late
-
     def accepts(self, result: object) -> bool:
         """Whether *result* is to be returned; if not, there is another attempt."""
         judge = self._call.use.policy.judge_result
         if judge is not None:
             judged = verdict("on_result", judge(result))
             if judged is not False:
+                self.result = result
                 return not self._goes_on(judged, None)
         self.leave()
         self.history.succeed()
@@ -252,7 +295,7 @@ class Course:
 
     def retries(self, error: Exception) -> bool:
         """Whether *error* leads to another attempt; if not, it is to be raised."""
-        if self._cut:  # *error* is our own
+        if self._call.expired:  # *error* is our own
             return self._goes_on(True, error)
         return self._goes_on(self._call.use.policy.judge(error), error)
 
@@ -262,9 +305,9 @@ class Course:
         if judged and judged is not True and policy.limiter is not None:
             policy.limiter.pause(judged)
         self.leave()  # not before: who waits behind would slip in before the pause
-        left = -inf if self._cut else call.left()
+        left = -inf if call.expired else call.left()
         decision = policy.plan.decide(
-            judged, self.history.number, wait=self.wait(), left=left, draw=_chance()
+            judged, self.history.number, wait=self.wait(), left=left, draw=chance()
         )
         now = policy.now()
         if not isinstance(decision, str) and policy.account is not None:
@@ -302,10 +345,3 @@ class Course:
             raise
         self._wait = None
         self.history.number += 1
-
-
-def _chance() -> Callable[[], float]:
-    """Return the source of chance; it is seeded anew after a fork."""
-    from random import random
-
-    return random  # noqa: S311 - no secret

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar, final
+from typing import Any, ParamSpec, TypeVar, cast, final
 
 from .._runtime.calls import Colours, relaying
 from .call import Call
@@ -22,9 +22,10 @@ def sync(policy: Policy, fn: Callable[P, R]) -> Callable[P, R]:  # noqa: C901 - 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         call = Call(use)
         try:
+            call.over = False
             while True:
-                if call.course is not None:
-                    call.course.admit()
+                if call.course is not None and not call.course.admit():
+                    return cast("R", call.course.result)
                 try:
                     result = fn(*args, **kwargs)
                 except Exception as error:  # only these are ever retried
@@ -52,9 +53,10 @@ def coroutine(
         """Call it until it succeeds, or that is no use."""
         call = Call(use)
         try:
+            call.over = False
             while True:
-                if call.course is not None:
-                    await call.course.aadmit()
+                if call.course is not None and not await call.course.aadmit():
+                    return cast("R", call.course.result)
                 try:
                     attempt = fn(*args, **kwargs)
                     endless = call.endless
@@ -76,12 +78,12 @@ def generator(
     policy: Policy, fn: Callable[P, Generator[Any, Any, Any]]
 ) -> Callable[P, Generator[Any, Any, Any]]:
     """Return the generator function *fn*, begun again until its first item is there."""
-    policy.refuse_attempt_timeout("a generator function")
-    use = _use_of_items(policy, fn)
+    use = _use_of_sync_items(policy, fn)
 
     def iterate(*args: P.args, **kwargs: P.kwargs) -> Generator[Any, Any, Any]:
         course = (call := Call(use)).open_course()
         try:
+            call.over = False
             while True:
                 course.admit()
                 inner = fn(*args, **kwargs)
@@ -101,6 +103,11 @@ def generator(
             call.end()
 
     return iterate
+
+
+def _use_of_sync_items(policy: Policy, fn: object) -> Use:
+    policy.refuse_attempt_timeout("a generator function")
+    return _use_of_items(policy, fn)
 
 
 def _use_of_items(policy: Policy, fn: object) -> Use:
@@ -175,6 +182,7 @@ class _Stream:
 
     async def _first(self) -> object:
         course = self._call.open_course()
+        self._call.over = False
         while True:
             await course.aadmit()
             inner = self._begin()

@@ -83,7 +83,7 @@ class History:
         use, error, seconds = self._use, self.last, self._seconds()
         self.forget()
         if error is not None and (self.number > 1 or reason != "not_retryable"):
-            note(error, str(use.policy), self._text(reason, seconds))
+            note(error, f"{use.policy}: gave up after ", self._text(reason, seconds))
         emit(
             RetryGaveUp(
                 policy=use.policy.name,
@@ -113,7 +113,7 @@ class History:
 
     def _text(self, reason: Reason, seconds: float) -> str:
         attempts = "1 attempt" if self.number == 1 else f"{self.number} attempts"
-        text = f"gave up after {attempts} in {seconds:.3g} s, since {_WHY[reason]}"
+        text = f"{attempts} in {seconds:.3g} s, since {_WHY[reason]}"
         kinds = self._earlier.items()
         before = ", ".join(f"{kind} x{n}" if n > 1 else kind for kind, n in kinds)
         return f"{text}; before: {before}" if before else text

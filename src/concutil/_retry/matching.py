@@ -24,11 +24,11 @@ def matcher(on: object) -> Callable[[Exception], Verdict]:
     """Return the function that judges errors as *on* says."""
     if isinstance(on, type):
         return _matcher_of_types((on,))
-    if isinstance(on, Iterable):
-        return _matcher_of_types(tuple(on))
     if callable(on):
         ask = judge("on", on)
         return lambda error: verdict("on", ask(error))
+    if isinstance(on, Iterable):
+        return _matcher_of_types(tuple(on))
     raise TypeError(
         "on must be an exception type, several of them, or a function of the error,"
         f" not {options.shown(on)}"
@@ -50,6 +50,8 @@ def verdict(name: str, answer: object) -> Verdict:
         return answer
     if answer is None:
         return False
+    if getattr(getattr(answer, "dtype", None), "kind", None) == "b":  # numpy's
+        return bool(answer)
     return options.duration_or_zero(f"the answer of {name}", answer, _EXPECTED)
 
 

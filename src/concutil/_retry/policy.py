@@ -8,7 +8,7 @@ from math import inf
 from typing import Any, final
 
 from .._core import options
-from .._core.backoff import JITTERS, Backoff, Jitter, Plan, Verdict
+from .._core.backoff import JITTERS, Backoff, Draw, Jitter, Plan, Verdict
 from .._limits.face import Face
 from .._runtime.clock import Clock, check_clock, reader
 from .budget import Account, RetryBudget, account_of
@@ -141,6 +141,13 @@ class Use:
     def __init__(self, policy: Policy, function: str | None) -> None:
         self.policy: Policy = policy
         self.function: str | None = function
+
+
+def chance() -> Draw:
+    """Return the source of chance; it is seeded anew after a fork."""
+    from random import random
+
+    return random  # noqa: S311 - no secret
 
 
 def _limit(name: str, value: float | timedelta | None) -> float:

@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar, final
 from .._core.backoff import Jitter
 from .._limits.limiter import RateLimiter
 from .._limits.view import LimiterView
-from .._runtime.calls import is_async, wrapped
+from .._runtime.calls import is_async, is_generator, wrapped
 from .._runtime.clock import Clock
 from .attempts import AsyncRounds, SyncRounds
 from .budget import RetryBudget
@@ -77,7 +77,8 @@ class Retry:
             **kwargs: What it is called with by name.
 
         Raises:
-            TypeError: If *fn* is async, or the policy has an *attempt_timeout*.
+            TypeError: If *fn* is async or a generator function, or the policy has an
+                *attempt_timeout*.
             Exception: What the last attempt has raised.
 
         Cancellation:
@@ -87,6 +88,8 @@ class Retry:
         """
         if is_async(fn):
             raise TypeError(f"{fn!r} is async: await policy.acall(fn, ...)")
+        if is_generator(fn):
+            raise TypeError(f"{fn!r} makes a generator: decorate it with the policy")
         return sync(self._policy, fn)(*args, **kwargs)
 
     async def acall(

@@ -100,6 +100,14 @@ def _wrap_of(
     return colours.sync
 
 
+def is_generator(fn: Callable[..., Any]) -> bool:
+    """Whether *fn* is a generator function, sync or async, or is called like one."""
+    from inspect import isasyncgenfunction, isgeneratorfunction
+
+    each = fn, type(fn).__call__
+    return any(isgeneratorfunction(it) or isasyncgenfunction(it) for it in each)
+
+
 def is_async(fn: Callable[..., Any]) -> bool:
     """Whether *fn* is an async function, or an object that is called like one."""
     from inspect import iscoroutinefunction

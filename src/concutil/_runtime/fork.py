@@ -23,10 +23,17 @@ def renew_in_children(thing: Forkable) -> None:
     _living.add(thing)
 
 
+def _load_before_fork() -> None:
+    """Import what is imported on first use: in a child, who was at it is no more."""
+    import inspect  # noqa: F401 - see above
+    import logging  # noqa: F401 - see above
+    import random  # noqa: F401 - see above
+
+
 def _after_fork_in_child() -> None:
     for thing in list(_living):
         thing.after_fork()
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_load_before_fork, after_in_child=_after_fork_in_child)

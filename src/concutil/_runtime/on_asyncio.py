@@ -101,9 +101,9 @@ class AsyncioWorld:
 @cache
 def _scope_type() -> Callable[..., waiters.Scope]:
     """Return what anyio makes in a loop of asyncio, where it looks each time."""
-    from anyio import CancelScope
+    import anyio
 
-    return type(CancelScope())
+    return type(anyio.CancelScope())
 
 
 def world_of(loop: asyncio.AbstractEventLoop) -> AsyncioWorld:

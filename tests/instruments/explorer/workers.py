@@ -91,7 +91,7 @@ class Worker:
                 self._body()
             except Abandoned:
                 pass
-            except BaseException as error:  # noqa: BLE001  # told by the scheduler
+            except BaseException as error:  # noqa: ASYNC103, BLE001 - told by the scheduler
                 self.error = error
             master.finished(self)
 
