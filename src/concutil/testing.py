@@ -116,8 +116,8 @@ def no_waiting() -> Iterator[None]:
 
     All else is as ever: attempts and budgets are counted, a wait that would end after
     the deadline gives up, a limiter lets nobody start before their time. It concerns
-    the context that entered it and the tasks that are started there, no other thread
-    and no other task.
+    the context that entered it and whatever inherits that: tasks that are started
+    there, and on free-threaded builds from 3.14 on threads as well.
 
     Threads:
         Safe; any number at once.
