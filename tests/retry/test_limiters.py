@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import anyio
 import pytest
 
-from concutil import KeyedRateLimiter, RateLimiter, RateLimitExceeded, retry
+from concutil import KeyedRateLimiter, Permit, RateLimiter, RateLimitExceeded, retry
 from concutil.events import Event, RetryGaveUp, RetryScheduled, subscribe
 from concutil.testing import ManualClock, no_waiting
 from patience import eventually, threads
@@ -401,7 +401,7 @@ def test_a_full_table_of_keys_does_not_hide_the_last_error() -> None:
     """It refuses new keys, and the error that was there before is the one to see."""
     clock = ManualClock()
     limiters = KeyedRateLimiter("50/s", max_concurrent=1, max_keys=1, clock=clock)
-    others: list[object] = []
+    others: list[Permit | None] = []
 
     def fill(event: Event) -> None:
         if isinstance(event, RetryScheduled):
@@ -411,5 +411,7 @@ def test_a_full_table_of_keys_does_not_hide_the_last_error() -> None:
     policy = retry(OSError, limiter=limiters["mine"], clock=clock)
     with subscribe(fill), no_waiting(), pytest.raises(OSError, match="mine") as caught:
         policy.call(Flaky(OSError("mine")))
-    assert others[0] is not None
+    (other,) = others
+    assert other is not None
+    other.release()
     assert caught.value.__context__ is None
