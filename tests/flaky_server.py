@@ -151,7 +151,11 @@ class FlakyServer:
                 nth = min(len(self.arrivals), len(self._script))
                 await self._send(self._script[nth - 1], writer)
         finally:
+            if self._end.is_set():
+                writer.transport.abort()  # whoever has not read by now has gone
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def _send(self, answer: Answer, writer: asyncio.StreamWriter) -> None:
         if answer.manner == "reset":
