@@ -72,7 +72,8 @@ _GATE: Final = Budget(
     mutants=True,
     exhausted=(
         Exhaustion(threads=2, length=2, bound=1, grain="line"),
-        Exhaustion(threads=2, length=2, bound=2, grain="line", core=True),
+        Exhaustion(threads=2, length=1, bound=2, grain="line", core=True),
+        Exhaustion(threads=2, length=2, bound=2, grain="lock", core=True),
         Exhaustion(threads=3, length=1, bound=2, grain="lock"),
     ),
 )
