@@ -111,7 +111,7 @@ def _watch(
     *,
     seconds: float,
 ) -> None:
-    last_call_at = clock.monotonic() + seconds + _PATIENCE_S
+    last_call_at = clock.monotonic() + max(0.0, seconds + _PATIENCE_S)
     while clients:
         done, clients = wait(clients, timeout=_LOOK_S, return_when=FIRST_EXCEPTION)
         for client in done:
