@@ -7,12 +7,14 @@ canaries that they see there too, and then do less. `deep` goes on where these e
 from __future__ import annotations
 
 import sys
+import sysconfig
 from dataclasses import dataclass
 from typing import Final
 
 from .explorer import Grain
 from .explorer.primitives import WITH_IS_A_CALL
 
+_FREE_THREADED: Final = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 _IN_FULL: Final = sys.version_info[:2] == (3, 14)
 
 
@@ -48,6 +50,7 @@ class Budget:
         soak_calls: Calls in each world.
         timelines: Programs of calls that are compared with a model, in each world.
         schedules: Random and PCT schedules of each subject.
+        interrupts: Whether each operation is interrupted everywhere.
         histories: Histories of each subject whose order is looked for.
         mutants: Whether the mutants of modules that changed are run.
         exhausted: Programs of a subject of which every schedule is run, with holders
@@ -60,6 +63,7 @@ class Budget:
     schedules: int
     histories: int
     mutants: bool
+    interrupts: bool
     exhausted: tuple[Exhaustion, ...] = ()
 
 
@@ -70,6 +74,7 @@ _GATE: Final = Budget(
     schedules=20_000,
     histories=10_000,
     mutants=True,
+    interrupts=True,
     exhausted=(
         Exhaustion(threads=2, length=2, bound=1, grain="line"),
         Exhaustion(threads=2, length=1, bound=2, grain="line", core=True),
@@ -84,6 +89,8 @@ _ELSEWHERE: Final = Budget(
     schedules=2_000,
     histories=1_000,
     mutants=False,
+    # Without the GIL they are delivered in the same places, and take ten times as long.
+    interrupts=not _FREE_THREADED,
 )
 BUDGET: Final = _GATE if _IN_FULL else _ELSEWHERE
 

@@ -212,6 +212,7 @@ def test_all_schedules_of_small_programs(
         tell(exhaust(subject, mine, bound=bound, held=held, grain=grain))
 
 
+@pytest.mark.skipif(not BUDGET.interrupts, reason="it takes too long here")
 @pytest.mark.smoke
 @pytest.mark.slow
 @pytest.mark.timeout(600)

@@ -280,6 +280,7 @@ def test_all_orders_of_two_who_retry(held: float, tell: Tell) -> None:
     tell(exhaust(Retrying, programs, bound=2, held=held, grain="lock"))
 
 
+@pytest.mark.skipif(not BUDGET.interrupts, reason="it takes too long here")
 @pytest.mark.smoke
 @pytest.mark.slow
 @pytest.mark.timeout(600)

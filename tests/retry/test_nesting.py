@@ -15,7 +15,7 @@ from concutil._retry.call import Call
 from concutil._retry.policy import Use
 from concutil.testing import ManualClock
 from patience import LONG_S
-from virtual import Flaky
+from virtual import Flaky, moving
 
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
@@ -39,33 +39,23 @@ def test_a_call_that_never_began_binds_nobody() -> None:
 async def test_calls_that_are_over_are_forgotten() -> None:
     """Each task starts the next one inside of its attempt: no chain is kept."""
     policy = retry(OSError)
-    calls: list[weakref.ref[object]] = []
-
-    class Step:
-        """Can be referred to weakly."""
-
-    async def step(rest: int) -> None:
-        here = Step()
-        calls.append(weakref.ref(here))
-        if rest:
-            tasks.append(asyncio.ensure_future(policy.acall(step, rest - 1)))
+    depths: list[int] = []
 
     def depth(call: Call | None) -> int:
         return 0 if call is None else 1 + depth(call.outer)
 
-    tasks = [asyncio.ensure_future(policy.acall(step, 50))]
-    depths: list[int] = []
-
-    async def measured() -> None:
+    async def step(rest: int) -> None:
         depths.append(depth(Call(use_of(policy))))
+        if rest:
+            tasks.append(asyncio.ensure_future(policy.acall(step, rest - 1)))
+            for _ in range(3):  # so that the next one begins inside of this one
+                await asyncio.sleep(0)
 
-    for _ in range(60):
-        await asyncio.sleep(0)
+    tasks = [asyncio.ensure_future(policy.acall(step, 50))]
     for task in tasks:
         await task
-    await measured()
-    assert len(calls) == 51
-    assert max(depths) <= 3
+    assert len(depths) == 51
+    assert 2 < max(depths) < 9
 
 
 @pytest.mark.anyio
@@ -173,6 +163,24 @@ def test_generator_functions_are_decorated_not_called() -> None:
 
     with pytest.raises(TypeError, match="decorate it with the policy"):
         retry(OSError).call(items)
+
+
+def test_an_async_call_inside_of_a_sync_one_is_cut_at_its_deadline() -> None:
+    """The one around it can't cut, so this one does."""
+    clock = ManualClock()
+    inner = retry(OSError, timeout=None, clock=clock)
+
+    @retry(OSError, timeout=5, clock=clock)
+    def outer() -> None:
+        asyncio.run(main())
+
+    async def main() -> None:
+        async with moving(clock):
+            with pytest.raises(TimeoutError, match="met the deadline"):
+                await inner.acall(anyio.sleep_forever)
+
+    outer()
+    assert clock.now() == 5
 
 
 def test_an_inner_call_gives_up_with_the_outer_in_the_same_thread() -> None:

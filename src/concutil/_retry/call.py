@@ -76,9 +76,13 @@ class Call:
 
     def forget_ended(self) -> None:
         """Forget calls around it that are over, or there would be more and more."""
-        outer = self.outer
-        while outer is not None and outer.over and not outer.expired:
-            self.outer = outer = outer.outer
+        call: Call | None = self
+        while call is not None:
+            outer = call.outer
+            while outer is not None and outer.over and not outer.expired:
+                outer = outer.outer
+            call.outer = outer
+            call = outer
 
     def left(self) -> float:
         """Return the seconds until the deadline, below 0 after it; inf without one."""

@@ -106,15 +106,12 @@ def _scope_type() -> Callable[..., waiters.Scope]:
     return type(anyio.CancelScope())
 
 
-def world_of(loop: asyncio.AbstractEventLoop) -> AsyncioWorld:
-    """Return the one world of *loop*."""
-    world = waiters.worlds.get(loop)
-    if world is None:
-        for other in list(waiters.worlds):
-            if other.is_closed():
-                waiters.worlds.pop(other, None)
-        world = waiters.worlds.setdefault(loop, AsyncioWorld(loop))
-    return cast("AsyncioWorld", world)
+def new_world(loop: asyncio.AbstractEventLoop) -> AsyncioWorld:
+    """Return the one world of *loop*, which was not known, and forget closed ones."""
+    for other in list(waiters.worlds):
+        if other.is_closed():
+            waiters.worlds.pop(other, None)
+    return cast("AsyncioWorld", waiters.worlds.setdefault(loop, AsyncioWorld(loop)))
 
 
 # The public function raises where there is no loop, which is no error here.

@@ -126,9 +126,9 @@ def running_world() -> LoopWorld:
     if loop in worlds:
         return cast("LoopWorld", worlds[loop])
     if loop is not None:
-        from .on_asyncio import world_of
+        from .on_asyncio import new_world
 
-        return world_of(loop)
+        return new_world(loop)
     raise RuntimeError("this must be awaited in a task of asyncio or trio")
 
 
