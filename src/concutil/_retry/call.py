@@ -252,11 +252,10 @@ class Course:
 
     def _not_admitted(self) -> bool:
         """Give up, and raise the last error; True if there is a last result instead."""
-        history = self.history
-        if history.number == 1:
+        if self.history.number == 1:
             return False
-        last = history.last
-        history.give_up("deadline")
+        last = self.history.last
+        self.history.give_up("deadline")
         if last is None:
             return True
         context = last.__context__
