@@ -85,12 +85,11 @@ def exhausting(subject: type[Subject]) -> Search:
     def search(seed: int) -> tuple[int, int, int]:
         rng = random.Random(seed)
         threads, length, bound, grain = rng.choice([
-            (2, 2, 2, "line"),
-            (2, 1, 2, "bytecode"),
-            (3, 1, 2, "line"),
-            (3, 2, 1, "line"),
+            (2, 1, 2, "line"),
+            (2, 2, 1, "bytecode"),
             (2, 2, 3, "lock"),
-            (3, 2, 2, "lock"),
+            (3, 1, 2, "lock"),
+            (3, 2, 1, "lock"),
         ])
         plan = rng.choice(plans(subject.alphabet, threads=threads, length=length))
         held = rng.choice([0.0, HOLD_S])
