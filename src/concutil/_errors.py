@@ -48,7 +48,7 @@ class RateLimitExceeded(ConcutilError):  # noqa: N818  # a contract
     retry_after: float
 
     # Not made by users.
-    def __init__(  # noqa: DOC101, DOC103 - ours
+    def __init__(  # noqa: DOC101, DOC103 - see above
         self, message: str, *, retry_after: float
     ) -> None:
         super().__init__(message)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from functools import partial
 from itertools import combinations_with_replacement, product
@@ -67,12 +68,15 @@ class Subject(ABC):
             interrupted thread do.
         core: Those that are looked at more closely.
         clocks: Dotted names of functions that read the time.
+        around: Makes a block in which all of this happens.
     """
 
     targets: ClassVar[tuple[Target, ...]] = ()
     alphabet: ClassVar[tuple[str, ...]] = ()
     core: ClassVar[tuple[str, ...]] = ()
     clocks: ClassVar[tuple[str, ...]] = ("concutil._runtime.clock.monotonic",)
+
+    around: ClassVar[Callable[[], AbstractContextManager[object]]] = nullcontext
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         for name, value in arguments.items():
@@ -187,17 +191,26 @@ class _Bench:
         self._subject = subject
         self._grain = grain
         self._explorer = Explorer(subject.targets, clocks=subject.clocks, grain=grain)
+        self._around = subject.around()
 
     def __enter__(self) -> _Bench:
+        self._around.__enter__()
         self._explorer.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._explorer.__exit__()
-        if kind is None:
-            self._explorer.require_reached()
-            if not self.tally.decisions:
-                raise NothingExplored("there were never two threads that could go on")
+        self._around.__exit__(None, None, None)
+
+    def require_reached(self) -> None:
+        """Check that all targets were reached, and that there was a choice.
+
+        Raises:
+            NothingExplored: If not.
+        """
+        self._explorer.require_reached()
+        if not self.tally.decisions:
+            raise NothingExplored("there were never two threads that could go on")
 
     def search(
         self, plan: Plan, held: float, search: Search, schedules: int | None = None
@@ -231,6 +244,17 @@ def exhaust(
         for plan in each:
             bench.tally.programs += 1
             assert bench.search(plan, held, Exhaustive(bound)).exhausted
+        bench.require_reached()
+    return bench.tally
+
+
+def exhaust_one(
+    subject: type[Subject], plan: Plan, *, bound: int, held: float, grain: Grain
+) -> Tally:
+    """Run every schedule of one *plan*, which need not reach all targets."""
+    with _Bench(subject, "one program exhausted", grain) as bench:
+        bench.tally.programs += 1
+        assert bench.search(plan, held, Exhaustive(bound)).exhausted
     return bench.tally
 
 
@@ -264,6 +288,7 @@ def try_at_random(
                 bench.search(plan, held, search, _EACH_COUNT)
 
         try_out()
+        bench.require_reached()
     done = bench.tally.schedules
     assert done >= schedules, f"only {done:,} of {schedules:,} schedules were run"
     return bench.tally
@@ -276,9 +301,10 @@ def interrupt(subject: type[Subject]) -> InterruptReport:
     """
     whole = InterruptReport()
     rival = subject.alphabet[0]
-    for name in subject.alphabet:
-        plan = ((name,), (rival,), (rival,))
-        untouched = program(subject, plan, 0.0, HOLD_S)
-        settled = program(subject, plan, 0.0, HOLD_S, only_settled=True)
-        whole.add(sweep_interrupts(settled, while_waiting=untouched))
+    with subject.around():
+        for name in subject.alphabet:
+            plan = ((name,), (rival,), (rival,))
+            untouched = program(subject, plan, 0.0, HOLD_S)
+            settled = program(subject, plan, 0.0, HOLD_S, only_settled=True)
+            whole.add(sweep_interrupts(settled, while_waiting=untouched))
     return whole

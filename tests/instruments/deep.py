@@ -26,7 +26,7 @@ from typing import Any, Final, final
 
 import concutil
 
-from .battery import HOLD_S, Subject, exhaust, plans, try_at_random
+from .battery import HOLD_S, Subject, exhaust_one, plans, try_at_random
 
 LEDGER: Final = Path(__file__).with_name("ledger.jsonl")
 SLICE_SCHEDULES_COUNT: Final = 5_000  # of a random search, before the next has its turn
@@ -93,7 +93,7 @@ def exhausting(subject: type[Subject]) -> Search:
         ])
         plan = rng.choice(plans(subject.alphabet, threads=threads, length=length))
         held = rng.choice([0.0, HOLD_S])
-        done = exhaust(subject, [plan], bound=bound, held=held, grain=grain)
+        done = exhaust_one(subject, plan, bound=bound, held=held, grain=grain)
         return done.programs, done.schedules, done.steps
 
     return Search(f"{subject.__name__}, all schedules of a program", search)
@@ -198,8 +198,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def _all() -> list[Search]:
     from .test_limiter_schedules import Placed, Rated, RatedAndPlaced
+    from .test_retry_schedules import Budgeted, Retrying
 
-    subjects = Rated, Placed, RatedAndPlaced
+    subjects = Rated, Placed, RatedAndPlaced, Budgeted, Retrying
     return [make(subject) for make in (at_random, exhausting) for subject in subjects]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import product
 from typing import ClassVar, NamedTuple
 
@@ -35,8 +36,8 @@ SHARES = 4  # programs are shared out to tests, which may run side by side
 _here = threading.local()
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _noted_waits() -> Iterator[None]:
+@contextmanager
+def noted_waits() -> Iterator[None]:
     """Let each thread know how long its last entry has waited."""
 
     def note(event: events.Event) -> None:
@@ -65,6 +66,7 @@ class Limited(
         *(gate, face, limiter, permit),
         *(on_threads, waiters),
     ),
+    around=noted_waits,
     alphabet=("enter", "attempt", "request", "hurry", "glance"),
     core=("enter", "attempt"),
 ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 from unittest.mock import patch
 
@@ -43,8 +44,8 @@ LEFT_BEHIND: Final = (
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _unlogged() -> Iterator[None]:
+@contextmanager
+def unlogged() -> Iterator[None]:
     """Let nobody write a log in the middle of a schedule."""
     with patch.object(events, "_hooks", {}):
         yield
@@ -84,6 +85,7 @@ class Budgeted(
     targets=(core_budget, retry_budget),
     alphabet=("retry", "request", "abandon", "glance"),
     core=("retry", "abandon"),
+    around=unlogged,
 ):
     """A budget, and what its core was asked in which order."""
 
@@ -160,6 +162,7 @@ class Retrying(
     targets=(core_budget, call, retry_budget, rest),  # the limiter has its own battery
     alphabet=("recover", "succeed", "fail", "heed"),
     core=("recover", "heed"),
+    around=unlogged,
 ):
     """A policy with a limiter and a budget, and who was trying when."""
 

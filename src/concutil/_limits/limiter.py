@@ -253,7 +253,8 @@ class RateLimiter(Face):
     def _rates(self) -> tuple[Rate, ...]:
         return self._gate.admission.rates
 
-    def _hold_for(self, cost: Cost, *, lasting: bool) -> Gate:  # noqa: ARG002  # one
+    # It is the only one, whatever it is needed for.
+    def _hold_for(self, cost: Cost, *, lasting: bool) -> Gate:  # noqa: ARG002 - as Face
         return self._gate
 
     def _hold_if_room(self) -> Gate:

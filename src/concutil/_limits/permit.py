@@ -50,7 +50,7 @@ class Permit:
     __slots__ = ("__weakref__", "_gate", "_hold", "_ticket")
 
     # Permits aren't made by users.
-    def __init__(self, hold: Hold, ticket: Ticket) -> None:  # noqa: DOC101, DOC103 - ours
+    def __init__(self, hold: Hold, ticket: Ticket) -> None:  # noqa: DOC101, DOC103 - see above
         self._hold = hold  # until it is dropped: it may be adjusted even then
         self._gate = hold.gate
         self._ticket = ticket

@@ -48,7 +48,7 @@ class Attempt:
     __slots__ = ("_awaited", "_call", "_cut", "_state", "number")
 
     # Attempts aren't made by users.
-    def __init__(self, call: Call, *, awaited: bool) -> None:  # noqa: DOC101, DOC103 - ours
+    def __init__(self, call: Call, *, awaited: bool) -> None:  # noqa: DOC101, DOC103 - see above
         self.number: int = call.open_course().history.number
         self._call = call
         self._awaited = awaited
@@ -164,9 +164,10 @@ class _Rounds:
         self._awaited = awaited
         self._attempt: Attempt | None = None
 
-    # A loop may be left after an attempt that failed, and tells nobody.
+    # A loop may be left after an attempt that failed, and tells nobody. The collector
+    # may call this, so it waits for nothing.
     def __del__(self) -> None:  # noqa: HC11 - see above
-        self._call.end()
+        self._call.end(GeneratorExit)
 
     def _ended(self) -> bool:
         """Whether there is no other round."""

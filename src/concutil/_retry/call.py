@@ -154,11 +154,11 @@ class Call:
         self.over = self.armed = False
         _newest.set(self)
 
-    def end(self) -> None:
-        """Take in that it has ended, however; call it from a `finally`."""
+    def end(self, kind: type[BaseException] | None = None) -> None:
+        """Take in that it has ended, by *kind* or by what is being handled, if any."""
         self.over = True
         if self.course is not None:
-            self.course.leave(sys.exc_info()[0])
+            self.course.leave(kind or sys.exc_info()[0])
             self.course.forgo()
             self.course = None
 

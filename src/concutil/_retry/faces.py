@@ -49,7 +49,7 @@ def coroutine(
     """Return the async function *fn*, called again as *policy* says."""
     use = policy.for_function(fn)
 
-    async def call(*args: P.args, **kwargs: P.kwargs) -> R:  # noqa: HC2 - see `call.py`
+    async def call(*args: P.args, **kwargs: P.kwargs) -> R:  # noqa: HC2 - the async face
         """Call it until it succeeds, or that is no use."""
         call = Call(use)
         try:

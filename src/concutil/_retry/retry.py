@@ -50,7 +50,7 @@ class Retry:
     __slots__ = ("_policy",)
 
     # Policies are made by `retry`.
-    def __init__(self, policy: Policy) -> None:  # noqa: DOC101, DOC103 - ours
+    def __init__(self, policy: Policy) -> None:  # noqa: DOC101, DOC103 - see above
         self._policy = policy
 
     def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]:
