@@ -10,7 +10,7 @@ import weakref
 import anyio.to_thread
 import pytest
 
-from concutil import Retry, RetryBudget, retry
+from concutil import RateLimiter, Retry, RetryBudget, retry
 from concutil._retry.call import Call
 from concutil._retry.policy import Use
 from concutil.testing import ManualClock
@@ -192,3 +192,13 @@ def test_an_inner_call_gives_up_with_the_outer_in_the_same_thread() -> None:
     with pytest.raises(OSError):
         outer.call(inner.call, flaky)
     assert flaky.calls == 1
+
+
+def test_a_loop_that_is_dropped_waits_for_nothing() -> None:
+    """The collector may drop it in a thread that holds the limiter's own lock."""
+    limiter = RateLimiter(max_concurrent=1)
+    rounds = iter(retry(OSError, limiter=limiter))
+    next(rounds).__enter__()
+    with limiter._gate.lock:
+        del rounds
+    assert limiter.stats().in_flight == 0
