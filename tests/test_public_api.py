@@ -18,6 +18,8 @@ import pytest
 import concutil
 from concutil import (
     Attempt,
+    Cache,
+    CacheStats,
     ConcutilError,
     KeyedRateLimiter,
     LimiterStats,
@@ -25,11 +27,13 @@ from concutil import (
     Rate,
     RateLimiter,
     RateLimitExceeded,
+    RecursiveComputeError,
     Retry,
     RetryBudget,
     retry,
 )
 from concutil.events import (
+    CacheRefreshFailed,
     Event,
     LimiterPaused,
     LimiterRefused,
@@ -77,6 +81,14 @@ SHOWN: dict[str, tuple[Callable[[], object], str]] = {
         lambda: next(iter(retry(OSError, name="api"))),
         "<Attempt 1 of retry 'api': new>",
     ),
+    "concutil.Cache": (
+        lambda: Cache(100, name="pages"),
+        "<Cache 'pages' 0 of 100: 0 being computed>",
+    ),
+    "concutil.CacheStats": (
+        lambda: CacheStats(**dict.fromkeys(CacheStats.__slots__, 0)),
+        f"CacheStats({', '.join(f'{name}=0' for name in CacheStats.__slots__)})",
+    ),
     "concutil.ConcutilError": (lambda: ConcutilError("no"), "ConcutilError('no')"),
     "concutil.KeyedRateLimiter": (
         lambda: KeyedRateLimiter("100/s", name="users"),
@@ -99,6 +111,10 @@ SHOWN: dict[str, tuple[Callable[[], object], str]] = {
         lambda: RateLimiter("100/s", name="api"),
         "<RateLimiter 'api' 100/s burst 1: 0 waiting>",
     ),
+    "concutil.RecursiveComputeError": (
+        lambda: RecursiveComputeError("a needs a", keys=("a",)),
+        "RecursiveComputeError('a needs a')",
+    ),
     "concutil.Retry": (
         lambda: retry((OSError, KeyError), name="api"),
         "<Retry 'api' on OSError, KeyError: 5 attempts in 45 s>",
@@ -106,6 +122,10 @@ SHOWN: dict[str, tuple[Callable[[], object], str]] = {
     "concutil.RetryBudget": (
         RetryBudget,
         "<RetryBudget of 0.2 of requests and 1/s over 10 s: 0 of 10 spent>",
+    ),
+    "concutil.events.CacheRefreshFailed": (
+        lambda: CacheRefreshFailed(cache="pages", key=1, error=OSError("down")),
+        "CacheRefreshFailed(cache='pages', error=OSError('down'), key=1)",
     ),
     "concutil.events.LimiterPaused": (
         lambda: LimiterPaused(limiter="api", seconds=2.0),
@@ -120,8 +140,8 @@ SHOWN: dict[str, tuple[Callable[[], object], str]] = {
         "LimiterWaited(cost={'calls': 1.0}, limiter='api', waited=0.5)",
     ),
     "concutil.events.LoopBlocked": (
-        lambda: LoopBlocked(limiter=None, policy="api"),
-        "LoopBlocked(limiter=None, policy='api')",
+        lambda: LoopBlocked(limiter=None, policy="api", cache=None),
+        "LoopBlocked(cache=None, limiter=None, policy='api')",
     ),
     "concutil.events.RetryGaveUp": (
         lambda: RetryGaveUp(
@@ -262,7 +282,8 @@ def made_by_users(value: Any) -> bool:
     """Return whether users call *value*: not what only we make."""
     if not isinstance(value, type):
         return True
-    ours = (BaseException, Event, LimiterStats, Attempt, Permit, Retry, Subscription)
+    records = (Event, CacheStats, LimiterStats)
+    ours = (*records, BaseException, Attempt, Permit, Retry, Subscription)
     return not (issubclass(value, ours) or getattr(value, "_is_protocol", False))
 
 

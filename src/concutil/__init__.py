@@ -8,10 +8,13 @@ TYPE_CHECKING = False  # every checker knows this name; importing typing costs 4
 if TYPE_CHECKING:
     from . import events as events
     from . import testing as testing
+    from ._cache.cache import Cache as Cache
+    from ._cache.stats import CacheStats as CacheStats
     from ._core.rates import Rate as Rate
     from ._core.retry_after import parse_retry_after as parse_retry_after
     from ._errors import ConcutilError as ConcutilError
     from ._errors import RateLimitExceeded as RateLimitExceeded
+    from ._errors import RecursiveComputeError as RecursiveComputeError
     from ._limits.keyed import KeyedRateLimiter as KeyedRateLimiter
     from ._limits.limiter import LimiterStats as LimiterStats
     from ._limits.limiter import RateLimiter as RateLimiter
@@ -25,6 +28,8 @@ __version__ = "0.1.0"
 
 __all__ = (
     "Attempt",
+    "Cache",
+    "CacheStats",
     "ConcutilError",
     "KeyedRateLimiter",
     "LimiterStats",
@@ -32,6 +37,7 @@ __all__ = (
     "Rate",
     "RateLimitExceeded",
     "RateLimiter",
+    "RecursiveComputeError",
     "Retry",
     "RetryBudget",
     "__version__",
@@ -44,6 +50,8 @@ __all__ = (
 # Where each name lives; a submodule lives in itself.
 _HOMES = {
     "Attempt": "_retry.attempts",
+    "Cache": "_cache.cache",
+    "CacheStats": "_cache.stats",
     "ConcutilError": "_errors",
     "KeyedRateLimiter": "_limits.keyed",
     "LimiterStats": "_limits.limiter",
@@ -51,6 +59,7 @@ _HOMES = {
     "Rate": "_core.rates",
     "RateLimitExceeded": "_errors",
     "RateLimiter": "_limits.limiter",
+    "RecursiveComputeError": "_errors",
     "Retry": "_retry.retry",
     "RetryBudget": "_retry.budget",
     "events": "events",

@@ -55,6 +55,29 @@ class RateLimitExceeded(ConcutilError):  # noqa: N818  # a contract
         self.retry_after = retry_after
 
 
+@final
+class RecursiveComputeError(ConcutilError):
+    """A computation that would wait for itself, in any number of steps.
+
+    Attributes:
+        keys: Each needs the next one, and the last needs the first; or it can't go on
+            because its thread is blocked.
+
+    .. versionadded:: 0.1
+    """
+
+    __module__ = "concutil"
+
+    keys: tuple[object, ...]
+
+    # Not made by users.
+    def __init__(  # noqa: DOC101, DOC103 - see above
+        self, message: str, *, keys: tuple[object, ...]
+    ) -> None:
+        super().__init__(message)
+        self.keys = keys
+
+
 def note(error: BaseException, head: str, text: str) -> None:
     """Add a note to *error*, in place of the one that begins with the same *head*.
 

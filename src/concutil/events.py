@@ -9,6 +9,7 @@ attributes ``concutil.<field>`` of the record.
 from collections.abc import Mapping  # noqa: F401 - see above
 from typing import ClassVar, Literal  # noqa: F401 - see above
 
+from ._cache.events import CacheRefreshFailed
 from ._runtime.events import (
     Event,
     LimiterPaused,
@@ -24,6 +25,7 @@ from ._runtime.events import (
 )
 
 __all__ = (
+    "CacheRefreshFailed",
     "Event",
     "LimiterPaused",
     "LimiterRefused",

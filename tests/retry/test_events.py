@@ -161,7 +161,7 @@ def test_a_blocked_loop_is_told_once(seen: list[Event], backend: str) -> None:
     assert not any(isinstance(event, LoopBlocked) for event in seen)
     trio.run(main) if backend == "trio" else asyncio.run(main())
     blocked = [event for event in seen if isinstance(event, LoopBlocked)]
-    assert blocked == [LoopBlocked(limiter=None, policy="api")]
+    assert blocked == [LoopBlocked(limiter=None, policy="api", cache=None)]
 
 
 @pytest.mark.anyio

@@ -96,7 +96,7 @@ def test_a_blocked_loop_is_told_once(seen: list[events.Event], backend: str) -> 
 
     trio.run(main) if backend == "trio" else asyncio.run(main())
     blocked = [event for event in seen if isinstance(event, events.LoopBlocked)]
-    assert blocked == [events.LoopBlocked(limiter="api", policy=None)]
+    assert blocked == [events.LoopBlocked(limiter="api", policy=None, cache=None)]
 
 
 def test_a_hook_that_raises_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

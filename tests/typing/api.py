@@ -585,7 +585,7 @@ with subscribe(heard.append) as subscription:
 LimiterWaited(limiter="api", cost={"calls": 1}, waited=0.5)  # for tests of a hook
 LimiterRefused(limiter=None, cost={"calls": 1.5}, retry_after=2)
 LimiterPaused(limiter="api", seconds=5)
-LoopBlocked(limiter="api", policy=None)
+LoopBlocked(limiter="api", policy=None, cache=None)
 RetrySucceeded(policy="api", function=None, attempts=2, seconds=5)
 RetryNested(policy="api", function="fetch", outer=None)
 RetryScheduled(policy=None, function=None, attempt=1, error=OSError(), wait=0)

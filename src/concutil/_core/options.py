@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from math import isfinite
 from operator import index
+from typing import TypeVar
+
+F = TypeVar("F", bound=Callable[..., object])
 
 _SHOWN_CHARACTERS = 60
 
@@ -46,22 +50,36 @@ def at_least_one(name: str, value: object) -> float:
 
 def count(name: str, value: object) -> int:
     """Return *value* as an int if it is a whole number of at least 1."""
-    return _whole(name, value, "a whole number of at least 1, or None for no limit")
+    return _whole(
+        name, value, "a whole number of at least 1, or None for no limit", least=1
+    )
 
 
 def size(name: str, value: object) -> int:
     """Return *value* as an int if it is a whole number of at least 1; never None."""
-    return _whole(name, value, "a whole number of at least 1")
+    return _whole(name, value, "a whole number of at least 1", least=1)
 
 
-def _whole(name: str, value: object, expected: str) -> int:
+def count_or_zero(name: str, value: object) -> int:
+    """Return *value* as an int if it is a whole number of at least 0."""
+    return _whole(
+        name, value, "a whole number of at least 0, or None for no limit", least=0
+    )
+
+
+def weight(name: str, value: object) -> int:
+    """Return *value* as an int if it is a whole number of at least 0; never None."""
+    return _whole(name, value, "a whole number of at least 0", least=0)
+
+
+def _whole(name: str, value: object, expected: str, *, least: int) -> int:
     if isinstance(value, bool):
         raise TypeError(_wrong(name, expected, value))
     try:
         whole = index(value)  # type: ignore[arg-type]  # that is the question
     except TypeError:
         raise TypeError(_wrong(name, expected, value)) from None
-    if whole < 1:
+    if whole < least:
         raise ValueError(_wrong(name, expected, value))
     return whole
 
@@ -88,6 +106,12 @@ def duration_or_zero(
     return seconds
 
 
+def lifetime(name: str, value: object) -> float:
+    """Return *value*, seconds or a timedelta, as seconds; 0 or less is past already."""
+    expected = "a finite number of seconds, a timedelta, or None for no end"
+    return _seconds(name, value, expected)
+
+
 def patience(name: str, value: object) -> float:
     """Return how long a call may wait, in seconds; 0 or less means not at all."""
     expected = "a finite number of seconds, a timedelta, or None for no limit"
@@ -98,6 +122,13 @@ def flag(name: str, value: object) -> bool:
     """Return *value* if it is True or False."""
     if not isinstance(value, bool):
         raise TypeError(_wrong(name, "True or False", value))
+    return value
+
+
+def function(name: str, value: F | None) -> F | None:
+    """Return *value* if it is a function, or None."""
+    if value is not None and not callable(value):
+        raise TypeError(_wrong(name, "a function, or None", value))
     return value
 
 

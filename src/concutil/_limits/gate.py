@@ -181,7 +181,7 @@ class Gate:
             return
         if not self._setting.told_of_loop and runs_a_loop():
             self._setting.told_of_loop = True
-            emit(LoopBlocked(limiter=self.name, policy=None))
+            emit(LoopBlocked(limiter=self.name, policy=None, cache=None))
         run(self.admit(THREADS, ticket))
 
     async def admit(self, world: World, ticket: Ticket) -> None:

@@ -332,7 +332,7 @@ class Course:
         waits = self._resume_at > policy.now()
         if waits and not policy.told_of_loop and runs_a_loop():
             policy.told_of_loop = True
-            emit(LoopBlocked(limiter=None, policy=policy.name))
+            emit(LoopBlocked(limiter=None, policy=policy.name, cache=None))
         run(self._rest(THREADS))
 
     async def arest(self) -> None:

@@ -16,7 +16,7 @@ else:
 
 _DEBUG: Final = 10  # the numbers of logging, which is not imported for them
 _INFO: Final = 20
-_WARNING: Final = 30
+WARNING: Final = 30
 
 
 class Event(Record):
@@ -105,22 +105,24 @@ class LimiterPaused(Event):
 class LoopBlocked(Event):
     """A thread that runs an event loop waits, and stops all of the loop's tasks.
 
-    Use the async form there. Told once per limiter and once per policy.
+    Use the async form there. Told once per limiter, per policy and per cache.
 
     Attributes:
         limiter: The name of the limiter that made it wait, or None.
         policy: The name of the retry policy that made it wait, or None.
+        cache: The name of the cache that made it wait, or None.
 
     .. versionadded:: 0.1
     """
 
     __module__ = "concutil.events"
-    __slots__ = ("limiter", "policy")
+    __slots__ = ("cache", "limiter", "policy")
     name = "concutil.loop_blocked"
-    level = _WARNING
+    level = WARNING
 
     limiter: str | None
     policy: str | None
+    cache: str | None
 
 
 @final
@@ -219,7 +221,7 @@ class RetryNested(Event):
     __module__ = "concutil.events"
     __slots__ = ("function", "outer", "policy")
     name = "concutil.retry_nested"
-    level = _WARNING
+    level = WARNING
 
     policy: str | None
     function: str | None
@@ -297,7 +299,7 @@ def emit(event: Event) -> None:
         try:
             hook(event)
         except Exception as error:  # noqa: BLE001  # a hook does no harm
-            _report(hook, error)
+            unraisable(error, "in a hook of concutil.events", hook)
 
 
 def _log(event: Event) -> None:
@@ -314,13 +316,14 @@ def _log(event: Event) -> None:
         logger.log(event.level, event.name, extra=fields)
 
 
-def _report(hook: object, error: Exception) -> None:
+def unraisable(error: Exception, where: str, called: object) -> None:
+    """Tell `sys.unraisablehook` of *error*, which *called* has raised."""
     report = SimpleNamespace(
         exc_type=type(error),
         exc_value=error,
         exc_traceback=error.__traceback__,
-        err_msg="Exception ignored in a hook of concutil.events",
-        object=hook,
+        err_msg=f"Exception ignored {where}",
+        object=called,
     )
     sys.unraisablehook(cast("Any", report))
 

@@ -1,0 +1,314 @@
+"""Entries and flights behind one lock: what is found, who computes, what is kept."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from types import EllipsisType
+from typing import Any, final
+
+from .._core.lru import Entry, Gone, Lru, by_date, in_order
+from .._core.waits import Step, live
+from .._runtime.events import LoopBlocked, emit
+from .._runtime.fork import renew_in_children
+from .._runtime.on_threads import THREADS
+from .._runtime.waiters import World, run, running_world, runs_a_loop
+from .events import CacheRefreshFailed
+from .flights import Flight, innermost
+from .lead import Lead
+from .stats import CacheStats
+from .terms import Terms, Ttl
+
+
+@final
+class Store:
+    """What a cache holds, and what is being computed for it.
+
+    A flight is in `flights` for as long as its value may be stored: `hold` of a value,
+    `remove` and `clear` take it out, and then it goes on for those alone who wait for
+    it. It and its value change places in one critical section.
+
+    Args:
+        terms: What the cache was made with.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_dropped",
+        "_lock",
+        "_told_of_loop",
+        "computes",
+        "failures",
+        "flights",
+        "joins",
+        "lru",
+        "misses",
+        "now",
+        "terms",
+    )
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms: Terms = terms
+        self.now: Callable[[], float] = terms.now
+        self.lru: Lru = Lru(terms.maxsize, terms.stale)
+        self.misses: int = 0
+        self.joins: int = 0
+        self.computes: int = 0
+        self.failures: int = 0
+        self.flights: dict[Any, Flight] = {}
+        self._dropped: deque[Flight] = deque()  # abandoned, perhaps still in `flights`
+        self._told_of_loop = False
+        self._lock = threading.Lock()
+        renew_in_children(self)
+
+    def after_fork(self) -> None:
+        """Go on in a forked child, where nothing is being computed."""
+        self._lock = threading.Lock()
+        self.flights = {}
+
+    def missed(self, key: Any) -> Entry | None:
+        """Look again, and count it if *key* has no fresh entry."""
+        now = self.now()
+        with self._lock:
+            entry = self.lru.look_up(key)
+            if entry is not None and entry.is_fresh(now):
+                entry.tick = self.lru.tick()
+                return entry
+            self.misses += 1
+            return None
+
+    def peek(self, key: Any) -> Entry | None:
+        """Return the entry of *key* if it is fresh, and count nothing."""
+        now = self.now()
+        with self._lock:
+            entry = self.lru.look_up(key)
+        return entry if entry is not None and entry.is_fresh(now) else None
+
+    def begin(self, key: Any, ttl: Ttl | EllipsisType) -> Entry | Flight | Lead:
+        """Return the entry of *key*, or the flight to wait for, or the lead of one.
+
+        Args:
+            key: What is asked for.
+            ttl: How long the value will be fresh, if it is computed; `...` for the
+                usual time.
+        """
+        now = self.now()
+        with self._lock:
+            self._forget_dropped()
+            entry = self.lru.look_up(key)
+            if entry is not None and entry.is_fresh(now):
+                entry.tick = self.lru.tick()
+                return entry
+            stale = entry if entry and self.lru.is_of_use(entry, now) else None
+            flight = self.flights.get(key)
+            if flight is None or flight.state != "running":
+                return self._new_lead(key, ttl, stale)
+            if stale is not None:  # somebody else refreshes it
+                stale.tick = self.lru.tick()
+                return stale
+            self.misses += 1
+            self.joins += 1
+            return flight
+
+    def _new_lead(self, key: Any, ttl: Ttl | EllipsisType, stale: Entry | None) -> Lead:
+        self.misses += 1
+        self.computes += 1
+        step = Step(key, threading.get_ident(), live(innermost.get()))
+        lead = Lead(self, Flight(step), ttl=ttl, stale=stale)
+        self.flights[key] = lead.flight
+        return lead
+
+    def found(self, key: Any, ttl: Ttl | EllipsisType) -> Entry | Flight | Lead:
+        """Return what has a value for *key*, or the lead; blocks this thread."""
+        found = self.begin(key, ttl)
+        if not isinstance(found, Flight):
+            return found
+        if not self._told_of_loop and runs_a_loop():
+            self._told_of_loop = True
+            emit(LoopBlocked(limiter=None, policy=None, cache=self.terms.name))
+        return run(self._joined(THREADS, found, ttl))
+
+    async def afound(self, key: Any, ttl: Ttl | EllipsisType) -> Entry | Flight | Lead:
+        """Return what has a value for *key*, or the lead."""
+        found = self.begin(key, ttl)
+        if not isinstance(found, Flight):
+            return found
+        return await self._joined(running_world(), found, ttl)
+
+    async def _joined(
+        self, world: World, flight: Flight, ttl: Ttl | EllipsisType
+    ) -> Entry | Flight | Lead:
+        """Wait until *flight* is over: the one text for threads and tasks.
+
+        Returns:
+            What has a value for its key, or the lead if there is none.
+
+        Raises:
+            Exception: What the computation has failed with.
+            RecursiveComputeError: If it waits for who would wait here.
+        """
+        try:
+            while True:
+                await flight.wait(world)
+                if flight.state == "computed":
+                    return flight
+                if flight.state == "failed":
+                    flight.reraise()
+                # Who led it was cancelled.
+                found = self.begin(flight.step.key, ttl)
+                if not isinstance(found, Flight):
+                    return found
+                flight = found
+        finally:
+            del flight  # what it has failed with has a traceback that leads here
+
+    def hold(self, entry: Entry, flight: Flight | None = None) -> None:
+        """Hold *entry*, in place of another one of its key.
+
+        Args:
+            entry: A new one.
+            flight: What has computed it, which is over then. If it is in `flights` no
+                more, nothing is held. Without one, who computes the key loses that.
+        """
+        now, gone = self.now(), list[Gone]()
+        try:
+            while not self._placed(entry, flight, now=now, gone=gone):
+                self._arrange()
+        except BaseException:  # Ctrl-C, or a key that can't be compared
+            with self._lock:
+                self.lru.recount()
+            raise
+        if flight is not None:
+            flight.wake_all()
+        if self.lru.lacks_tidiness():
+            self._tidy()
+        self.terms.tell(gone)
+
+    def _placed(
+        self, entry: Entry, flight: Flight | None, *, now: float, gone: list[Gone]
+    ) -> bool:
+        """Put *entry* in its place and end *flight*; False if there is no room yet."""
+        key, lru = entry.key, self.lru
+        with self._lock:
+            if flight is None or self._is_current(flight):
+                if not lru.admits(entry):
+                    lru.remove(key, now, gone, cause="replaced")
+                elif lru.make_room(entry, now, gone):
+                    lru.put(entry, now, gone)
+                else:
+                    return False
+                self.flights.pop(key, None)
+            if flight is not None:
+                flight.value, flight.state = entry.value, "computed"
+        return True
+
+    def _arrange(self) -> None:
+        """Sort what is held, if the run is used up, so that more can be evicted."""
+        with self._lock:
+            if not self.lru.lacks_run():
+                return
+            survey = self.lru.survey()
+        run = in_order(survey)
+        with self._lock:
+            self.lru.arrange(run)
+
+    def _is_current(self, flight: Flight) -> bool:
+        return self.flights.get(flight.step.key) is flight
+
+    def fail(self, flight: Flight, error: Exception, stale: Entry | None) -> bool:
+        """End *flight* with *error*; True if the *stale* entry stands in for its value.
+
+        Args:
+            flight: Whose computation failed.
+            error: What it raised.
+            stale: What was to be refreshed by it.
+        """
+        now = self.now()
+        with self._lock:
+            self.failures += 1
+            if self._is_current(flight):
+                del self.flights[flight.step.key]
+            else:
+                stale = None  # it was removed or replaced meanwhile
+            if stale is not None and self.lru.is_of_use(stale, now):
+                flight.value, flight.state = stale.value, "computed"
+            else:
+                flight.fail(error)
+        flight.wake_all()
+        if flight.state == "failed":
+            return False
+        key = flight.step.key
+        emit(CacheRefreshFailed(cache=self.terms.name, key=key, error=error))
+        return True
+
+    def abandon(self, flight: Flight, *, wait: bool) -> None:
+        """End *flight* without a value: one of those who wait will compute.
+
+        With `wait=False` it never blocks, as code that the collector runs must not.
+        """
+        flight.state = "abandoned"
+        flight.wake_all()
+        self._dropped.append(flight)
+        if self._lock.acquire(blocking=wait):
+            try:
+                self._forget_dropped()
+            finally:
+                self._lock.release()
+
+    def _forget_dropped(self) -> None:
+        while self._dropped:
+            flight = self._dropped.popleft()
+            if self._is_current(flight):
+                del self.flights[flight.step.key]
+
+    def remove(self, keys: Iterable[Any]) -> int:
+        """Hold *keys* no longer, nor what is being computed; return how many went."""
+        now, gone = self.now(), list[Gone]()
+        removed = 0
+        for key in keys:
+            with self._lock:
+                self.flights.pop(key, None)
+                removed += self.lru.remove(key, now, gone, cause="removed")
+        self.terms.tell(gone)
+        return removed
+
+    def clear(self) -> None:
+        """Hold nothing any more, nor what is being computed."""
+        now = self.now()
+        with self._lock:
+            flights, self.flights = self.flights, {}
+            entries, rest = self.lru.clear()
+        del flights, rest
+        self.terms.tell(Gone(it, self.lru.cause(it, now, "removed")) for it in entries)
+
+    def entries(self) -> list[Entry]:
+        """Return all entries of one instant, expired ones included."""
+        with self._lock:
+            return list(self.lru.entries.values())
+
+    def stats(self) -> CacheStats:
+        """Return the numbers, as of one instant."""
+        with self._lock:
+            return CacheStats(
+                hits=self.lru.hits,
+                misses=self.misses,
+                computes=self.computes,
+                joins=self.joins,
+                failures=self.failures,
+                evictions=self.lru.evictions,
+                size=self.lru.weight,
+                maxsize=self.lru.maxsize,
+            )
+
+    def _tidy(self) -> None:
+        with self._lock:
+            if not self.lru.lacks_tidiness():
+                return
+            survey = self.lru.tidying()
+        dates = None
+        try:
+            dates = by_date(survey)
+        finally:
+            with self._lock:
+                self.lru.tidied(dates)

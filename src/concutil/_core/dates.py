@@ -1,0 +1,60 @@
+"""When keys expire, soonest first."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import Any, NamedTuple, final
+
+
+class Date(NamedTuple):
+    """That *key* expires at *when*; no two have the same *number*."""
+
+    when: float
+    number: int
+    key: Any
+
+
+@final
+class Dates:
+    """A heap of dates, of which some no longer hold.
+
+    A date is not looked for when its key goes or gets another one: `overgrown` tells
+    when it is time to sort out those that no longer hold, and `tidying`, `tidied`
+    take in what that comes to. So nothing is sorted while the owner's lock is held.
+    """
+
+    __slots__ = ("_heap", "_since")
+
+    def __init__(self) -> None:
+        self._heap: list[Date] = []
+        self._since: list[Date] | None = None  # what came while it is being tidied
+
+    def add(self, date: Date) -> None:
+        """Add *date*."""
+        heappush(self._heap, date)
+        if self._since is not None:
+            self._since.append(date)
+
+    def soonest(self) -> Date | None:
+        """Return the soonest date, if there is one."""
+        return self._heap[0] if self._heap else None
+
+    def pop(self) -> None:
+        """Remove the soonest date."""
+        heappop(self._heap)
+
+    def overgrown(self, held: int) -> bool:
+        """Whether most dates hold no longer, if *held* keys are left."""
+        return self._since is None and len(self._heap) > 2 * held + 64
+
+    def tidying(self) -> None:
+        """Expect `tidied` soon; until then nothing is `overgrown`."""
+        self._since = []
+
+    def tidied(self, dates: list[Date] | None) -> None:
+        """Go on with the sorted *dates* and those that came since; None: as before."""
+        if dates is not None:
+            self._heap = dates
+            for date in self._since or ():
+                heappush(self._heap, date)
+        self._since = None
