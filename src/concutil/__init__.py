@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from . import events as events
     from . import testing as testing
     from ._cache.cache import Cache as Cache
+    from ._cache.cached import cached as cached
     from ._cache.stats import CacheStats as CacheStats
     from ._core.rates import Rate as Rate
     from ._core.retry_after import parse_retry_after as parse_retry_after
@@ -41,6 +42,7 @@ __all__ = (
     "Retry",
     "RetryBudget",
     "__version__",
+    "cached",
     "events",
     "parse_retry_after",
     "retry",
@@ -62,6 +64,7 @@ _HOMES = {
     "RecursiveComputeError": "_errors",
     "Retry": "_retry.retry",
     "RetryBudget": "_retry.budget",
+    "cached": "_cache.cached",
     "events": "events",
     "parse_retry_after": "_core.retry_after",
     "retry": "_retry.retry",

@@ -329,6 +329,11 @@ class Cache(Generic[K, V]):
         return partial(type(self), *terms.args, **terms.keywords), ()
 
 
+def store_of(cache: Cache[Any, Any]) -> Store:
+    """Return what is behind *cache*, for those who stand beside it."""
+    return cache._store  # noqa: SLF001 - see above
+
+
 def _plain(value: V) -> V:
     """Return *value*, unless it is what an async function returns without `await`."""
     if isinstance(value, CoroutineType):

@@ -287,6 +287,17 @@ class Store:
         with self._lock:
             return list(self.lru.entries.values())
 
+    def all_keys(self) -> list[Any]:
+        """Return all keys that have an entry or are being computed."""
+        with self._lock:
+            return [*self.lru.entries, *self.flights]
+
+    def forget_numbers(self) -> None:
+        """Count from 0 again."""
+        with self._lock:
+            self.misses = self.joins = self.computes = self.failures = 0
+            self.lru.forget_numbers()
+
     def stats(self) -> CacheStats:
         """Return the numbers, as of one instant."""
         with self._lock:

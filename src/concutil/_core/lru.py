@@ -148,6 +148,11 @@ class Lru:
         """How many ticks were drawn for hits."""
         return self._stamp() + 1 - self._uncounted
 
+    def forget_numbers(self) -> None:
+        """Count hits and evictions from 0 again."""
+        self.evictions = 0
+        self._uncounted = self.tick() + 1
+
     def _stamp(self) -> int:
         self._uncounted += 1
         return self.tick()
