@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast, final
 
 from .._runtime.calls import Colours, relaying
-from .call import Call
-from .policy import Policy, Use
+from .call import Call, publish
+from .policy import NOTHING, Policy, Use
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,7 +22,7 @@ def sync(policy: Policy, fn: Callable[P, R]) -> Callable[P, R]:  # noqa: C901 - 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         call = Call(use)
         try:
-            call.over = False
+            publish(call)
             while True:
                 if call.course is not None and not call.course.admit():
                     return cast("R", call.course.result)
@@ -39,11 +39,12 @@ def sync(policy: Policy, fn: Callable[P, R]) -> Callable[P, R]:  # noqa: C901 - 
             call.over = True
             if call.course is not None:
                 call.end()
+            call.use = NOTHING
 
     return call
 
 
-def coroutine(
+def coroutine(  # noqa: C901 - one loop
     policy: Policy, fn: Callable[P, Awaitable[R]]
 ) -> Callable[P, Awaitable[R]]:
     """Return the async function *fn*, called again as *policy* says."""
@@ -53,7 +54,7 @@ def coroutine(
         """Call it until it succeeds, or that is no use."""
         call = Call(use)
         try:
-            call.over = False
+            publish(call)
             while True:
                 if call.course is not None and not await call.course.aadmit():
                     return cast("R", call.course.result)
@@ -69,7 +70,10 @@ def coroutine(
                         return result
                 await call.open_course().arest()
         finally:
-            call.end()
+            call.over = True
+            if call.course is not None:
+                call.end()
+            call.use = NOTHING
 
     return call
 
@@ -83,7 +87,7 @@ def generator(
     def iterate(*args: P.args, **kwargs: P.kwargs) -> Generator[Any, Any, Any]:
         course = (call := Call(use)).open_course()
         try:
-            call.over = False
+            publish(call)
             while True:
                 course.admit()
                 inner = fn(*args, **kwargs)
@@ -182,7 +186,7 @@ class _Stream:
 
     async def _first(self) -> object:
         course = self._call.open_course()
-        self._call.over = False
+        publish(self._call)
         while True:
             await course.aadmit()
             inner = self._begin()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from math import inf
-from typing import Any, final
+from typing import Any, Final, final
 
 from .._core import options
 from .._core.backoff import JITTERS, Backoff, Draw, Jitter, Plan, Verdict
@@ -190,3 +190,24 @@ def _account(value: object) -> Account | None:
     raise TypeError(
         f"budget must be a RetryBudget, or None, not {options.shown(value)}"
     )
+
+
+# What stands in for the use of a call that has ended: nothing of the caller's.
+NOTHING: Final = Use(
+    Policy(
+        (Exception,),
+        attempts=1,
+        timeout=None,
+        attempt_timeout=None,
+        wait_initial=0,
+        wait_max=1,
+        backoff_factor=1,
+        jitter="none",
+        on_result=None,
+        limiter=None,
+        budget=None,
+        name=None,
+        clock=None,
+    ),
+    None,
+)
