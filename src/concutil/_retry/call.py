@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from math import inf
-from typing import Final, Literal, TypeVar, final
+from typing import Final, Literal, final
 
 from .._core.backoff import Verdict
 from .._errors import RateLimitExceeded
@@ -22,7 +21,6 @@ from .history import History
 from .matching import verdict
 from .policy import NOTHING, Use, chance
 
-T = TypeVar("T")
 Deadline = Literal["ahead", "armed", "met"]
 
 
@@ -103,18 +101,6 @@ class Call:
     def endless(self) -> bool:
         """Whether nothing limits its attempts."""
         return self.use.policy.endless and self.outer is None
-
-    async def in_time(self, attempt: Awaitable[T]) -> T:
-        """Return what *attempt* gives, if that comes in time.
-
-        Args:
-            attempt: What the async function has returned.
-
-        Raises:
-            TimeoutError: If it is cancelled, at the end of its time or of the call's.
-        """
-        with self.cut():
-            return await attempt
 
     def cut(self) -> AbstractContextManager[object]:
         """Return a block that raises `TimeoutError` as soon as the attempt must end."""
@@ -205,7 +191,7 @@ class Course:
         """Return how long the backoff is after this attempt, in seconds."""
         if self._wait is None:
             backoff = self._call.use.policy.plan.backoff
-            self._wait = backoff.wait(self.history.number, chance())
+            self._wait = backoff.wait(self.history.number, chance)
         return self._wait
 
     def admit(self) -> bool:
@@ -318,7 +304,7 @@ class Course:
             self.history.number,
             wait=self.wait(),
             left=call.left(),
-            draw=chance(),
+            draw=chance,
         )
         now = policy.now()
         if not isinstance(decision, str) and policy.account is not None:

@@ -16,8 +16,7 @@ R = TypeVar("R")
 
 def sync(policy: Policy, fn: Callable[P, R]) -> Callable[P, R]:  # noqa: C901 - one loop
     """Return *fn*, called again as *policy* says."""
-    policy.refuse_attempt_timeout("a sync function")
-    use = policy.for_function(fn)
+    use = _use_of_sync(policy, fn)
 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         call = Call(use)
@@ -44,14 +43,18 @@ def sync(policy: Policy, fn: Callable[P, R]) -> Callable[P, R]:  # noqa: C901 - 
     return call
 
 
-def coroutine(  # noqa: C901 - one loop
+def _use_of_sync(policy: Policy, fn: object) -> Use:
+    policy.refuse_attempt_timeout("a sync function")
+    return policy.for_function(fn)
+
+
+def coroutine(
     policy: Policy, fn: Callable[P, Awaitable[R]]
 ) -> Callable[P, Awaitable[R]]:
     """Return the async function *fn*, called again as *policy* says."""
     use = policy.for_function(fn)
 
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:  # noqa: HC2 - the async face
-        """Call it until it succeeds, or that is no use."""
         call = Call(use)
         try:
             publish(call)
@@ -60,8 +63,7 @@ def coroutine(  # noqa: C901 - one loop
                     return cast("R", call.course.result)
                 try:
                     attempt = fn(*args, **kwargs)
-                    endless = call.endless
-                    result = await (attempt if endless else call.in_time(attempt))
+                    result = await (attempt if call.endless else _cut(call, attempt))
                 except Exception as error:
                     if not call.open_course().retries(error):
                         raise
@@ -70,12 +72,15 @@ def coroutine(  # noqa: C901 - one loop
                         return result
                 await call.open_course().arest()
         finally:
-            call.over = True
-            if call.course is not None:
-                call.end()
-            call.use = NOTHING
+            call.end()
 
     return call
+
+
+async def _cut(call: Call, attempt: Awaitable[R]) -> R:
+    """Return what *attempt* gives, if that comes in time."""
+    with call.cut():
+        return await attempt
 
 
 def generator(

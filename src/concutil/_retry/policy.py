@@ -8,7 +8,7 @@ from math import inf
 from typing import Any, Final, final
 
 from .._core import options
-from .._core.backoff import JITTERS, Backoff, Draw, Jitter, Plan, Verdict
+from .._core.backoff import JITTERS, Backoff, Jitter, Plan, Verdict
 from .._limits.face import Face
 from .._runtime.clock import Clock, check_clock, reader
 from .budget import Account, RetryBudget, account_of
@@ -143,11 +143,11 @@ class Use:
         self.function: str | None = function
 
 
-def chance() -> Draw:
-    """Return the source of chance; it is seeded anew after a fork."""
+def chance() -> float:
+    """Draw from between 0 and 1; the source is seeded anew after a fork."""
     from random import random
 
-    return random  # noqa: S311 - no secret
+    return random()  # noqa: S311 - no secret
 
 
 def _limit(name: str, value: float | timedelta | None) -> float:
