@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from math import inf
@@ -329,9 +330,9 @@ class Course:
             emit(LoopBlocked(limiter=None, policy=policy.name))
         run(self._rest(THREADS))
 
-    async def arest(self) -> None:
-        """Suspend this task until the next attempt."""
-        await self._rest(running_world())
+    def arest(self) -> Awaitable[None]:
+        """Return what suspends this task until the next attempt."""
+        return self._rest(running_world())
 
     async def _rest(self, world: World) -> None:
         policy = self._call.use.policy
