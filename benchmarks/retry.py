@@ -21,7 +21,6 @@ import logging
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from contextlib import suppress
 from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any
@@ -157,8 +156,10 @@ def in_a_thread(call: Function, times: int) -> Measure:
     def measure() -> tuple[float]:
         start = time.thread_time()
         for _ in range(times):
-            with suppress(ValueError):
+            try:  # noqa: SIM105 - which costs as much as a wrapper
                 call()
+            except ValueError:
+                pass
         return ((time.thread_time() - start) / times * 1e9,)
 
     return measure
@@ -168,8 +169,10 @@ def in_a_task(call: Function, times: int) -> Measure:
     async def call_and_call() -> float:
         start = time.thread_time()
         for _ in range(times):
-            with suppress(ValueError):
+            try:  # noqa: SIM105 - as above
                 await call()
+            except ValueError:
+                pass
         return (time.thread_time() - start) / times * 1e9
 
     return lambda: (asyncio.run(call_and_call()),)

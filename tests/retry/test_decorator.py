@@ -11,6 +11,7 @@ import typing
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from typing import Any
 
+import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
@@ -344,6 +345,26 @@ async def test_async_generators_without_items() -> None:
     step = failing(1)
     assert [item async for item in nothing(step)] == []
     assert step.calls == 2
+
+
+@pytest.mark.anyio
+async def test_async_generators_that_yield_inside_of_a_scope() -> None:
+    """A policy without a deadline has no scope of its own, which would have to nest."""
+
+    @retry(OSError, timeout=None)
+    async def from_scope() -> AsyncIterator[int]:
+        with anyio.CancelScope():
+            yield 1  # noqa: ASYNC119 - the subject
+            yield 2  # noqa: ASYNC119 - the subject
+
+    @retry(OSError, timeout=None)
+    async def from_group() -> AsyncIterator[int]:
+        async with anyio.create_task_group():
+            yield 1  # noqa: ASYNC119 - the subject
+            yield 2  # noqa: ASYNC119 - the subject
+
+    for items in (from_scope, from_group):
+        assert [item async for item in items()] == [1, 2]
 
 
 @pytest.mark.anyio

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import traceback
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -196,6 +196,55 @@ async def test_a_traceback_does_not_grow_with_the_attempts() -> None:  # noqa: C
 
     assert depth(100) == depth(1)
     assert await later_depth(100) == await later_depth(1)
+
+
+@pytest.mark.anyio
+async def test_errors_that_take_turns_do_not_grow() -> None:
+    """A function may raise one of a few cached instances at each attempt."""
+    errors = OSError(1), OSError(2)
+    policy = retry(OSError, attempts=100, timeout=None)
+
+    async def later(step: Flaky) -> None:
+        step()
+
+    @policy
+    def items(step: Flaky) -> Iterator[int]:
+        yield step()
+
+    @policy
+    async def later_items(step: Flaky) -> AsyncIterator[int]:
+        yield step()
+
+    def turns() -> Flaky:
+        return Flaky(*errors * 50)
+
+    with pytest.raises(OSError):
+        policy.call(turns())
+    with pytest.raises(OSError):
+        await policy.acall(later, turns())
+    with pytest.raises(OSError):
+        next(items(turns()))
+    with pytest.raises(OSError):
+        await anext(later_items(turns()))
+    assert [frames_of(error) < 40 for error in errors] == [True, True]
+
+
+def test_an_error_that_a_block_raises_again_keeps_its_origin() -> None:
+    """Its frame is that of the attempts as well, and what it has caught stays."""
+
+    def block() -> None:
+        for attempt in retry(OSError, attempts=3):
+            with attempt:
+                try:
+                    always(OSError())()
+                except OSError as error:  # noqa: TRY203 - the subject
+                    raise error  # noqa: TRY201 - the subject
+
+    error = raised(block)
+    frames = [
+        frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+    assert frames[-3:] == ["block", "block", "fail"]
 
 
 def test_the_traceback_shows_the_function() -> None:

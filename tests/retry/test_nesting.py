@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import threading
 import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import anyio.to_thread
 import pytest
@@ -27,10 +29,10 @@ def use_of(policy: Retry) -> Use:
 def test_a_call_that_never_began_binds_nobody() -> None:
     """Ctrl-C may come between the making of a call and its beginning."""
     clock = ManualClock()
-    never = Call(use_of(retry(OSError, timeout=1, clock=clock)))
+    never = Call(use_of(retry(OSError, timeout=1, clock=clock)))  # not published
     clock.advance(5)
     after = Call(use_of(retry(OSError, timeout=9, clock=clock)))
-    assert never.over
+    assert not never.over
     assert after.left() == 9
 
 
@@ -202,3 +204,57 @@ def test_a_loop_that_is_dropped_waits_for_nothing() -> None:
     with limiter._gate.lock:
         del rounds
     assert limiter.stats().in_flight == 0
+
+
+@pytest.mark.parametrize("form", ["sync", "async", "block", "items", "async items"])
+def test_a_context_keeps_no_policy_alive(form: str) -> None:
+    """Of a call that has ended only a stub is left, not what it was called with."""
+
+    class Client:
+        """What a predicate may hold."""
+
+        def is_lost(self, error: Exception) -> bool:
+            return isinstance(error, OSError)
+
+    client = Client()
+    policy = retry(client.is_lost, attempts=2, wait_initial=0)
+    context = contextvars.copy_context()
+    context.run(once[form], policy, Flaky(OSError(), 1))
+    held = weakref.ref(client)
+    del client, policy
+    gc.collect()
+    assert held() is None
+    assert context  # which is still there
+
+
+def block_once(policy: Retry, step: Flaky) -> None:
+    for attempt in policy:
+        with attempt:
+            step()
+
+
+def items_once(policy: Retry, step: Flaky) -> None:
+    def items() -> Iterator[object]:
+        yield step()
+
+    assert list(policy(items)()) == [1]
+
+
+async def later(step: Flaky) -> object:
+    return step()
+
+
+async def async_items_once(policy: Retry, step: Flaky) -> None:
+    async def items() -> AsyncIterator[object]:
+        yield step()
+
+    assert [item async for item in policy(items)()] == [1]
+
+
+once: dict[str, Callable[[Retry, Flaky], object]] = {
+    "sync": lambda policy, step: policy.call(step),
+    "async": lambda policy, step: asyncio.run(policy.acall(later, step)),
+    "block": block_once,
+    "items": items_once,
+    "async items": lambda policy, step: asyncio.run(async_items_once(policy, step)),
+}

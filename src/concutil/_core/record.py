@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, ClassVar, Final
 
 if sys.version_info >= (3, 11):
     from typing import Never, dataclass_transform
 else:
     from typing_extensions import Never, dataclass_transform
+
+_set: Final = object.__setattr__
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -19,16 +21,20 @@ class Record:
     """
 
     __slots__: tuple[str, ...] = ()
+    _wanted: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls) -> None:
+        cls._wanted = frozenset(cls.__slots__)
 
     def __init__(self, **fields: Any) -> None:
-        if fields.keys() != set(self.__slots__):
+        if fields.keys() != self._wanted:
             wanted = ", ".join(self.__slots__)
             raise TypeError(
                 f"{type(self).__name__} takes exactly the fields {wanted},"
                 f" not {', '.join(fields)}"
             )
         for name, value in fields.items():
-            object.__setattr__(self, name, value)
+            _set(self, name, value)
 
     def asdict(self) -> dict[str, Any]:
         """Return the fields by name, in the order of their declaration."""
@@ -59,5 +65,5 @@ class Record:
 def _revive(kind: type[Record], fields: dict[str, Any]) -> Record:
     record = kind.__new__(kind)
     for name, value in fields.items():
-        object.__setattr__(record, name, value)
+        _set(record, name, value)
     return record

@@ -45,12 +45,13 @@ class Attempt:
     """
 
     __module__ = "concutil"
-    __slots__ = ("_awaited", "_call", "_cut", "_state", "number")
+    __slots__ = ("_awaited", "_call", "_cut", "_policy", "_state", "number")
 
     # Attempts aren't made by users.
     def __init__(self, call: Call, *, awaited: bool) -> None:  # noqa: DOC101, DOC103 - see above
         self.number: int = call.open_course().history.number
         self._call = call
+        self._policy: Policy = call.use.policy
         self._awaited = awaited
         self._state: State = "new"
 
@@ -76,12 +77,14 @@ class Attempt:
 
         .. versionadded:: 0.1
         """
-        left = self._call.left()
+        policy, call = self._policy, self._call
+        # A call that has ended knows of no deadline any more, but its attempts do.
+        left = min(call.left(), call.begun + policy.timeout - policy.now())
         return None if left == inf else max(0.0, left)
 
     def __enter__(self) -> Self:
         if self._awaited:
-            self._call.use.policy.refuse_attempt_timeout("a block entered by `with`")
+            self._policy.refuse_attempt_timeout("a block entered by `with`")
         self._enter()
         try:
             self._call.open_course().admit()
@@ -151,7 +154,7 @@ class Attempt:
         return self._state == "failed"
 
     def __repr__(self) -> str:
-        return f"<Attempt {self.number} of {self._call.use.policy}: {self._state}>"
+        return f"<Attempt {self.number} of {self._policy}: {self._state}>"
 
 
 class _Rounds:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from math import inf
-from typing import Final, TypeVar, final
+from typing import Final, Literal, final
 
 from .._core.backoff import Verdict
 from .._errors import RateLimitExceeded
@@ -20,33 +20,34 @@ from .._runtime.waiters import World, run, running_world, runs_a_loop
 from .budget import Retried
 from .history import History
 from .matching import verdict
-from .policy import Use, chance
+from .policy import NOTHING, Use, chance
 
-T = TypeVar("T")
+Deadline = Literal["ahead", "armed", "met"]
 
 
 @final
 class Call:
     """One call, from its first attempt to its end; no more than a success needs.
 
-    While it goes on, no policy that is used in its context goes on beyond its deadline.
-    That begins when `over` is set to False, first of all in a `try` that ends it.
+    Once it is published, no policy that is used in its context goes on beyond its
+    deadline, until it is over.
 
     Args:
         use: What is called under which policy.
 
     Attributes:
-        armed: Whether it has its attempts cancelled at its deadline.
         begun: When it began, by the clock of the policy.
         course: What happened in it, once that is more than a success at once.
-        expired: Whether an attempt was cancelled at its deadline, which then still
-            holds for the calls that had begun inside of it.
+        deadline: Whether attempts are cancelled at its deadline, or one was; then it
+            still holds for the calls that had begun inside of it.
         outer: The call around it, if there is one.
         over: Whether what is called no longer belongs to it; who was started by it may
             still know of it.
+        use: What is called under which policy; `NOTHING` after its end, since its
+            context keeps the newest call alive.
     """
 
-    __slots__ = ("armed", "begun", "course", "expired", "outer", "over", "use")
+    __slots__ = ("begun", "course", "deadline", "outer", "over", "use")
 
     def __init__(self, use: Use) -> None:
         # Nobody takes back what was published, which costs as much as publishing: the
@@ -58,15 +59,13 @@ class Call:
             outer.forget_ended()
         self.outer: Call | None = outer
         self.use: Use = use
-        self.over: bool = True
-        self.armed: bool = False
-        self.expired: bool = False
+        self.over: bool = False
+        self.deadline: Deadline = "ahead"
         policy = use.policy
         self.begun: float = policy.now()
         if policy.account is not None:
             policy.account.request(self.begun)
         self.course: Course | None = None if policy.plain else Course(self)
-        _newest.set(self)
 
     def open_course(self) -> Course:
         """Return what happens in it, which is followed from now on."""
@@ -79,7 +78,7 @@ class Call:
         call: Call | None = self
         while call is not None:
             outer = call.outer
-            while outer is not None and outer.over and not outer.expired:
+            while outer is not None and outer.over and outer.deadline != "met":
                 outer = outer.outer
             call.outer = outer
             call = outer
@@ -88,12 +87,14 @@ class Call:
         """Return the seconds until the deadline, below 0 after it; inf without one."""
         left, outer = self._own_left(), self.outer
         while outer is not None:
-            if outer.expired or not outer.over:
+            if outer.deadline == "met" or not outer.over:
                 left = min(left, outer._own_left())  # noqa: SLF001 - the same class
             outer = outer.outer
         return left
 
     def _own_left(self) -> float:
+        if self.deadline == "met":
+            return -inf
         policy = self.use.policy
         return self.begun + policy.timeout - policy.now()
 
@@ -102,24 +103,12 @@ class Call:
         """Whether nothing limits its attempts."""
         return self.use.policy.endless and self.outer is None
 
-    async def in_time(self, attempt: Awaitable[T]) -> T:
-        """Return what *attempt* gives, if that comes in time.
-
-        Args:
-            attempt: What the async function has returned.
-
-        Raises:
-            TimeoutError: If it is cancelled, at the end of its time or of the call's.
-        """
-        with self.cut():
-            return await attempt
-
     def cut(self) -> AbstractContextManager[object]:
         """Return a block that raises `TimeoutError` as soon as the attempt must end."""
         policy, left = self.use.policy, self._left_uncut()
         if left == policy.attempt_timeout == inf:
             return nullcontext()
-        self.armed = True
+        self.deadline = "armed"
         if policy.attempt_timeout < left:
             return Cut(policy.attempt_timeout, policy.clock, self._late_for_attempt)
         return Cut(left, policy.clock, self._late_for_call)
@@ -131,7 +120,7 @@ class Call:
         left, outer = self._own_left(), self.outer
         while outer is not None:
             if not outer.over:
-                if outer.armed:
+                if outer.deadline == "armed":
                     break
                 left = min(left, outer._own_left())  # noqa: SLF001 - the same class
             outer = outer.outer
@@ -143,7 +132,7 @@ class Call:
         return TimeoutError(f"{policy}: attempt {number} took longer than {limit:g} s")
 
     def _late_for_call(self) -> TimeoutError:
-        self.expired = True
+        self.deadline = "met"
         policy, history = self.use.policy, self.open_course().history
         late = TimeoutError(f"{policy}: attempt {history.number} met the deadline")
         late.__cause__ = history.last
@@ -151,8 +140,9 @@ class Call:
 
     def go_on(self) -> None:
         """Let what is called in this context know of it again."""
-        self.over = self.armed = False
-        _newest.set(self)
+        self.over = False
+        self.deadline = "ahead"
+        publish(self)
 
     def end(self, kind: type[BaseException] | None = None) -> None:
         """Take in that it has ended, by *kind* or by what is being handled, if any."""
@@ -161,9 +151,11 @@ class Call:
             self.course.leave(kind or sys.exc_info()[0])
             self.course.forgo()
             self.course = None
+        self.use = NOTHING
 
 
 _newest: Final[ContextVar[Call | None]] = ContextVar("concutil.retry", default=None)
+publish: Final = _newest.set  # what is called in this context knows of this call then
 
 
 @final
@@ -200,7 +192,7 @@ class Course:
         """Return how long the backoff is after this attempt, in seconds."""
         if self._wait is None:
             backoff = self._call.use.policy.plan.backoff
-            self._wait = backoff.wait(self.history.number, chance())
+            self._wait = backoff.wait(self.history.number, chance)
         return self._wait
 
     def admit(self) -> bool:
@@ -298,7 +290,7 @@ class Course:
 
     def retries(self, error: Exception) -> bool:
         """Whether *error* leads to another attempt; if not, it is to be raised."""
-        if self._call.expired:  # *error* is our own
+        if self._call.deadline == "met":  # *error* is our own
             return self._goes_on(True, error)
         return self._goes_on(self._call.use.policy.judge(error), error)
 
@@ -308,9 +300,12 @@ class Course:
         if judged and judged is not True and policy.limiter is not None:
             policy.limiter.pause(judged)
         self.leave()  # not before: who waits behind would slip in before the pause
-        left = -inf if call.expired else call.left()
         decision = policy.plan.decide(
-            judged, self.history.number, wait=self.wait(), left=left, draw=chance()
+            judged,
+            self.history.number,
+            wait=self.wait(),
+            left=call.left(),
+            draw=chance,
         )
         now = policy.now()
         if not isinstance(decision, str) and policy.account is not None:
@@ -335,9 +330,9 @@ class Course:
             emit(LoopBlocked(limiter=None, policy=policy.name, cache=None))
         run(self._rest(THREADS))
 
-    async def arest(self) -> None:
-        """Suspend this task until the next attempt."""
-        await self._rest(running_world())
+    def arest(self) -> Awaitable[None]:
+        """Return what suspends this task until the next attempt."""
+        return self._rest(running_world())
 
     async def _rest(self, world: World) -> None:
         policy = self._call.use.policy

@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast, final
 
 from .._runtime.calls import Colours, relaying
-from .call import Call
-from .policy import Policy, Use
+from .call import Call, publish
+from .policy import NOTHING, Policy, Use
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -16,13 +16,12 @@ R = TypeVar("R")
 
 def sync(policy: Policy, fn: Callable[P, R]) -> Callable[P, R]:  # noqa: C901 - one loop
     """Return *fn*, called again as *policy* says."""
-    policy.refuse_attempt_timeout("a sync function")
-    use = policy.for_function(fn)
+    use = _use_of_sync(policy, fn)
 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         call = Call(use)
         try:
-            call.over = False
+            publish(call)
             while True:
                 if call.course is not None and not call.course.admit():
                     return cast("R", call.course.result)
@@ -39,8 +38,14 @@ def sync(policy: Policy, fn: Callable[P, R]) -> Callable[P, R]:  # noqa: C901 - 
             call.over = True
             if call.course is not None:
                 call.end()
+            call.use = NOTHING
 
     return call
+
+
+def _use_of_sync(policy: Policy, fn: object) -> Use:
+    policy.refuse_attempt_timeout("a sync function")
+    return policy.for_function(fn)
 
 
 def coroutine(
@@ -50,17 +55,15 @@ def coroutine(
     use = policy.for_function(fn)
 
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:  # noqa: HC2 - the async face
-        """Call it until it succeeds, or that is no use."""
         call = Call(use)
         try:
-            call.over = False
+            publish(call)
             while True:
                 if call.course is not None and not await call.course.aadmit():
                     return cast("R", call.course.result)
                 try:
                     attempt = fn(*args, **kwargs)
-                    endless = call.endless
-                    result = await (attempt if endless else call.in_time(attempt))
+                    result = await (attempt if call.endless else _cut(call, attempt))
                 except Exception as error:
                     if not call.open_course().retries(error):
                         raise
@@ -74,6 +77,12 @@ def coroutine(
     return call
 
 
+async def _cut(call: Call, attempt: Awaitable[R]) -> R:
+    """Return what *attempt* gives, if that comes in time."""
+    with call.cut():
+        return await attempt
+
+
 def generator(
     policy: Policy, fn: Callable[P, Generator[Any, Any, Any]]
 ) -> Callable[P, Generator[Any, Any, Any]]:
@@ -83,7 +92,7 @@ def generator(
     def iterate(*args: P.args, **kwargs: P.kwargs) -> Generator[Any, Any, Any]:
         course = (call := Call(use)).open_course()
         try:
-            call.over = False
+            publish(call)
             while True:
                 course.admit()
                 inner = fn(*args, **kwargs)
@@ -182,7 +191,7 @@ class _Stream:
 
     async def _first(self) -> object:
         course = self._call.open_course()
-        self._call.over = False
+        publish(self._call)
         while True:
             await course.aadmit()
             inner = self._begin()

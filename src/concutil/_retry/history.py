@@ -53,10 +53,10 @@ class History:
         if self.last is not None:
             kind = type(self.last).__qualname__
             self._earlier[kind] = self._earlier.get(kind, 0) + 1
-            if error is self.last:
-                _cut_off(error.__traceback__, self._trace)
+        older = self._trace if error is self.last else None
         self.last = error
         self._trace = None if error is None else error.__traceback__
+        _cut_off(self._trace, older, once=self._use.function is not None)
 
     def forget(self) -> None:
         """Let go of the last error: it holds the frame that holds this."""
@@ -119,9 +119,23 @@ class History:
         return f"{text}; before: {before}" if before else text
 
 
-def _cut_off(trace: TracebackType | None, older: TracebackType | None) -> None:
-    """Cut off of *trace* the *older* one of the same error, which was raised again."""
+def _cut_off(
+    trace: TracebackType | None, older: TracebackType | None, *, once: bool
+) -> None:
+    """Cut off of *trace* what is of earlier attempts that raised the same error.
+
+    Args:
+        trace: Where it was raised: first in the frame that makes the attempts.
+        older: What that was when the attempt before had raised it, if it was the same.
+        once: Whether that frame is no more than *once* in an attempt: it is our own. A
+            block is in its user's frame, which may have raised the error again.
+    """
+    maker = trace.tb_frame if once and trace is not None else None
     while trace is not None:
-        if trace.tb_next is older:
+        following = trace.tb_next
+        if following is not None and (
+            following is older or following.tb_frame is maker
+        ):
             trace.tb_next = None
-        trace = trace.tb_next
+            return
+        trace = following

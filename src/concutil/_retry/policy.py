@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from math import inf
-from typing import Any, final
+from typing import Any, Final, final
 
 from .._core import options
-from .._core.backoff import JITTERS, Backoff, Draw, Jitter, Plan, Verdict
+from .._core.backoff import JITTERS, Backoff, Jitter, Plan, Verdict
 from .._limits.face import Face
 from .._runtime.clock import Clock, check_clock, reader
 from .budget import Account, RetryBudget, account_of
@@ -143,11 +143,11 @@ class Use:
         self.function: str | None = function
 
 
-def chance() -> Draw:
-    """Return the source of chance; it is seeded anew after a fork."""
+def chance() -> float:
+    """Draw from between 0 and 1; the source is seeded anew after a fork."""
     from random import random
 
-    return random  # noqa: S311 - no secret
+    return random()  # noqa: S311 - no secret
 
 
 def _limit(name: str, value: float | timedelta | None) -> float:
@@ -190,3 +190,24 @@ def _account(value: object) -> Account | None:
     raise TypeError(
         f"budget must be a RetryBudget, or None, not {options.shown(value)}"
     )
+
+
+# What stands in for the use of a call that has ended: nothing of the caller's.
+NOTHING: Final = Use(
+    Policy(
+        (Exception,),
+        attempts=1,
+        timeout=None,
+        attempt_timeout=None,
+        wait_initial=0,
+        wait_max=1,
+        backoff_factor=1,
+        jitter="none",
+        on_result=None,
+        limiter=None,
+        budget=None,
+        name=None,
+        clock=None,
+    ),
+    None,
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import SimpleNamespace, TracebackType
 from typing import Any, ClassVar, Final, Literal, cast, final
 
@@ -308,12 +309,17 @@ def _log(event: Event) -> None:
     if structlog is not None and structlog.is_configured():
         structlog.get_logger("concutil").log(event.level, event.name, **event.asdict())
         return
-    import logging
-
-    logger = logging.getLogger("concutil")
+    logger = _logger()
     if logger.isEnabledFor(event.level):
         fields = {f"concutil.{name}": it for name, it in event.asdict().items()}
         logger.log(event.level, event.name, extra=fields)
+
+
+@cache
+def _logger() -> Any:
+    import logging
+
+    return logging.getLogger("concutil")
 
 
 def unraisable(error: Exception, where: str, called: object) -> None:
