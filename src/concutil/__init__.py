@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from . import testing as testing
     from ._cache.cache import Cache as Cache
     from ._cache.cached import cached as cached
+    from ._cache.memoize import memoize as memoize
     from ._cache.stats import CacheStats as CacheStats
     from ._core.rates import Rate as Rate
     from ._core.retry_after import parse_retry_after as parse_retry_after
@@ -44,6 +45,7 @@ __all__ = (
     "__version__",
     "cached",
     "events",
+    "memoize",
     "parse_retry_after",
     "retry",
     "testing",
@@ -66,6 +68,7 @@ _HOMES = {
     "RetryBudget": "_retry.budget",
     "cached": "_cache.cached",
     "events": "events",
+    "memoize": "_cache.memoize",
     "parse_retry_after": "_core.retry_after",
     "retry": "_retry.retry",
     "testing": "testing",
