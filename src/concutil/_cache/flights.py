@@ -10,6 +10,7 @@ from math import inf
 from types import TracebackType
 from typing import Any, Final, Literal, NoReturn, final
 
+from .._core.lru import Entry
 from .._core.options import shown
 from .._core.waits import Step, live, way
 from .._errors import RecursiveComputeError
@@ -29,8 +30,11 @@ innermost: Final[ContextVar[Step | None]] = ContextVar(
 class Flight:
     """One computation, as those see it who wait for it.
 
-    Attributes:
+    Args:
         step: What it waits for itself.
+        stale: What it is to refresh, which stands in if that fails; None for nothing.
+
+    Attributes:
         state: Set once, last of all.
         value: What was computed.
         error: What it failed with.
@@ -38,10 +42,11 @@ class Flight:
         waiters: Who has to be woken at its end: a set, changed without a lock.
     """
 
-    __slots__ = ("error", "state", "step", "trace", "value", "waiters")
+    __slots__ = ("error", "stale", "state", "step", "trace", "value", "waiters")
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Step, stale: Entry | None) -> None:
         self.step = step
+        self.stale = stale
         self.state: State = "running"
         self.value: Any = None
         self.error: Exception | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import EllipsisType, TracebackType
+from types import CoroutineType, EllipsisType, TracebackType
 from typing import Any, Protocol, final
 
 from .._core.lru import Entry
@@ -22,8 +22,8 @@ class Keeper(Protocol):
         """Hold *entry*, which *flight* has computed."""
         ...
 
-    def fail(self, flight: Flight, error: Exception, stale: Entry | None) -> bool:
-        """End *flight* with *error*; True if *stale* stands in for its value."""
+    def fail(self, flight: Flight, error: Exception) -> Entry | None:
+        """End *flight* with *error*, or return what stands in for its value."""
         ...
 
     def abandon(self, flight: Flight, *, wait: bool) -> None:
@@ -43,30 +43,15 @@ class Lead:
         keeper: Where the flight ends.
         flight: What this leads; new.
         ttl: How long the value will be fresh; `...` for the usual time.
-        stale: What is to be refreshed; it stands in if that fails.
     """
 
-    __slots__ = ("_entry", "_flight", "_keeper", "_stale", "_ttl")
+    __slots__ = ("_entry", "_flight", "_keeper", "_ttl")
 
-    def __init__(
-        self,
-        keeper: Keeper,
-        flight: Flight,
-        *,
-        ttl: Ttl | EllipsisType,
-        stale: Entry | None,
-    ) -> None:
+    def __init__(self, keeper: Keeper, flight: Flight, ttl: Ttl | EllipsisType) -> None:
         self._keeper = keeper
         self._flight: Flight | None = flight  # until it is over
         self._ttl = ttl
-        self._stale = stale
         self._entry: Entry | None = None
-
-    @property
-    def flight(self) -> Flight:
-        """What this leads."""
-        assert self._flight is not None
-        return self._flight
 
     @property
     def value(self) -> Any:
@@ -75,12 +60,24 @@ class Lead:
         return self._entry.value
 
     def keep(self, value: Any) -> None:
-        """Have the flight end with *value*; calls code of the user."""
-        key = self.flight.step.key
+        """Have the flight end with *value*; calls code of the user.
+
+        Raises:
+            TypeError: If *value* is a coroutine, which could be awaited only once.
+        """
+        if isinstance(value, CoroutineType):
+            value.close()
+            raise TypeError(
+                "the function returned a coroutine: await aget_or_compute with an async"
+                " function, or decorate that"
+            )
+        assert self._flight is not None
+        key = self._flight.step.key
         self._entry = self._keeper.terms.entry(key, value, self._ttl)
 
     def __enter__(self) -> None:
-        begin(self.flight.step)
+        assert self._flight is not None
+        begin(self._flight.step)
 
     def __exit__(
         self,
@@ -88,7 +85,8 @@ class Lead:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        flight, stale = self.flight, self._stale
+        flight = self._flight
+        assert flight is not None
         collected = kind is GeneratorExit  # which may come anywhere
         end(flight.step, here=not collected)
         try:
@@ -96,19 +94,20 @@ class Lead:
                 assert self._entry is not None
                 self._keeper.hold(self._entry, flight)
             elif isinstance(error, Exception):
-                if not self._keeper.fail(flight, error, stale):
-                    return False
-                self._entry = stale
-                return True
+                self._entry = self._keeper.fail(flight, error)
+                return self._entry is not None
             return False
         finally:
             # An error's traceback leads to this, and must not lead back to the error.
-            self._flight = self._stale = None
+            self._flight = None
             if flight.state == "running":
                 self._keeper.abandon(flight, wait=not collected)
+            elif flight.waiters:
+                flight.wake_all()  # if Ctrl-C came before that was done
 
     # Ctrl-C can come between the making of this and its block.
     def __del__(self) -> None:  # noqa: HC11 - see above
         flight = self._flight
         if flight is not None:
+            end(flight.step, here=False)
             self._keeper.abandon(flight, wait=False)

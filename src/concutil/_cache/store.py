@@ -66,12 +66,13 @@ class Store:
         """Go on in a forked child, where nothing is being computed."""
         self._lock = threading.Lock()
         self.flights = {}
+        self.lru.mend()
 
     def missed(self, key: Any) -> Entry | None:
         """Look again, and count it if *key* has no fresh entry."""
         now = self.now()
         with self._lock:
-            entry = self.lru.look_up(key)
+            entry = self.lru.entries.get(key)
             if entry is not None and entry.is_fresh(now):
                 entry.tick = self.lru.tick()
                 return entry
@@ -82,7 +83,7 @@ class Store:
         """Return the entry of *key* if it is fresh, and count nothing."""
         now = self.now()
         with self._lock:
-            entry = self.lru.look_up(key)
+            entry = self.lru.entries.get(key)
         return entry if entry is not None and entry.is_fresh(now) else None
 
     def begin(self, key: Any, ttl: Ttl | EllipsisType) -> Entry | Flight | Lead:
@@ -93,10 +94,11 @@ class Store:
             ttl: How long the value will be fresh, if it is computed; `...` for the
                 usual time.
         """
-        now = self.now()
+        now = self.now() if self.lru.dated else 0.0
         with self._lock:
-            self._forget_dropped()
-            entry = self.lru.look_up(key)
+            if self._dropped:
+                self._forget_dropped()
+            entry = self.lru.entries.get(key)
             if entry is not None and entry.is_fresh(now):
                 entry.tick = self.lru.tick()
                 return entry
@@ -115,31 +117,38 @@ class Store:
         self.misses += 1
         self.computes += 1
         step = Step(key, threading.get_ident(), live(innermost.get()))
-        lead = Lead(self, Flight(step), ttl=ttl, stale=stale)
-        self.flights[key] = lead.flight
+        flight = Flight(step, stale)
+        lead = Lead(self, flight, ttl)
+        self.flights[key] = flight
         return lead
 
     def found(self, key: Any, ttl: Ttl | EllipsisType) -> Entry | Flight | Lead:
         """Return what has a value for *key*, or the lead; blocks this thread."""
         found = self.begin(key, ttl)
-        if not isinstance(found, Flight):
-            return found
-        if not self._told_of_loop and runs_a_loop():
-            self._told_of_loop = True
-            emit(LoopBlocked(limiter=None, policy=None, cache=self.terms.name))
-        return run(self._joined(THREADS, found, ttl))
+        try:
+            if not isinstance(found, Flight):
+                return found
+            if not self._told_of_loop and runs_a_loop():
+                self._told_of_loop = True
+                emit(LoopBlocked(limiter=None, policy=None, cache=self.terms.name))
+            return run(self._joined(THREADS, found, ttl))
+        finally:
+            del found  # see `_joined`
 
     async def afound(self, key: Any, ttl: Ttl | EllipsisType) -> Entry | Flight | Lead:
         """Return what has a value for *key*, or the lead."""
         found = self.begin(key, ttl)
-        if not isinstance(found, Flight):
-            return found
-        return await self._joined(running_world(), found, ttl)
+        try:
+            if not isinstance(found, Flight):
+                return found
+            return await self._joined(running_world(), found, ttl)
+        finally:
+            del found
 
     async def _joined(
-        self, world: World, flight: Flight, ttl: Ttl | EllipsisType
+        self, world: World, found: Entry | Flight | Lead, ttl: Ttl | EllipsisType
     ) -> Entry | Flight | Lead:
-        """Wait until *flight* is over: the one text for threads and tasks.
+        """Wait until a flight is over: the one text for threads and tasks.
 
         Returns:
             What has a value for its key, or the lead if there is none.
@@ -149,19 +158,17 @@ class Store:
             RecursiveComputeError: If it waits for who would wait here.
         """
         try:
-            while True:
-                await flight.wait(world)
-                if flight.state == "computed":
-                    return flight
-                if flight.state == "failed":
-                    flight.reraise()
+            while isinstance(found, Flight):
+                await found.wait(world)
+                if found.state == "computed":
+                    break
+                if found.state == "failed":
+                    found.reraise()
                 # Who led it was cancelled.
-                found = self.begin(flight.step.key, ttl)
-                if not isinstance(found, Flight):
-                    return found
-                flight = found
+                found = self.begin(found.step.key, ttl)
+            return found
         finally:
-            del flight  # what it has failed with has a traceback that leads here
+            del found  # or the error would keep itself alive: its traceback leads here
 
     def hold(self, entry: Entry, flight: Flight | None = None) -> None:
         """Hold *entry*, in place of another one of its key.
@@ -171,19 +178,21 @@ class Store:
             flight: What has computed it, which is over then. If it is in `flights` no
                 more, nothing is held. Without one, who computes the key loses that.
         """
-        now, gone = self.now(), list[Gone]()
+        now = self.now() if self.lru.dated else 0.0
+        gone: list[Gone] = []
         try:
             while not self._placed(entry, flight, now=now, gone=gone):
                 self._arrange()
         except BaseException:  # Ctrl-C, or a key that can't be compared
             with self._lock:
-                self.lru.recount()
+                self.lru.mend()
             raise
-        if flight is not None:
+        if flight is not None and flight.waiters:
             flight.wake_all()
-        if self.lru.lacks_tidiness():
+        if entry.expires is not None and self.lru.lacks_tidiness():
             self._tidy()
-        self.terms.tell(gone)
+        if self.terms.on_evict is not None:
+            self.terms.tell(gone)
 
     def _placed(
         self, entry: Entry, flight: Flight | None, *, now: float, gone: list[Gone]
@@ -191,12 +200,10 @@ class Store:
         """Put *entry* in its place and end *flight*; False if there is no room yet."""
         key, lru = entry.key, self.lru
         with self._lock:
-            if flight is None or self._is_current(flight):
-                if not lru.admits(entry):
+            if flight is None or self.flights.get(key) is flight:
+                if lru.maxsize is not None and entry.weight > lru.maxsize:
                     lru.remove(key, now, gone, cause="replaced")
-                elif lru.make_room(entry, now, gone):
-                    lru.put(entry, now, gone)
-                else:
+                elif not lru.place(entry, now, gone):
                     return False
                 self.flights.pop(key, None)
             if flight is not None:
@@ -213,34 +220,28 @@ class Store:
         with self._lock:
             self.lru.arrange(run)
 
-    def _is_current(self, flight: Flight) -> bool:
-        return self.flights.get(flight.step.key) is flight
+    def fail(self, flight: Flight, error: Exception) -> Entry | None:
+        """End *flight* with *error*, or return the stale entry that stands in for it.
 
-    def fail(self, flight: Flight, error: Exception, stale: Entry | None) -> bool:
-        """End *flight* with *error*; True if the *stale* entry stands in for its value.
-
-        Args:
-            flight: Whose computation failed.
-            error: What it raised.
-            stale: What was to be refreshed by it.
+        That must be of use still, and neither removed nor replaced meanwhile.
         """
-        now = self.now()
+        now, stale = self.now(), flight.stale
         with self._lock:
             self.failures += 1
-            if self._is_current(flight):
+            if self.flights.get(flight.step.key) is flight:
                 del self.flights[flight.step.key]
             else:
-                stale = None  # it was removed or replaced meanwhile
+                stale = None
             if stale is not None and self.lru.is_of_use(stale, now):
                 flight.value, flight.state = stale.value, "computed"
             else:
+                stale = None
                 flight.fail(error)
         flight.wake_all()
-        if flight.state == "failed":
-            return False
-        key = flight.step.key
-        emit(CacheRefreshFailed(cache=self.terms.name, key=key, error=error))
-        return True
+        if stale is not None:
+            name = self.terms.name
+            emit(CacheRefreshFailed(cache=name, key=stale.key, error=error))
+        return stale
 
     def abandon(self, flight: Flight, *, wait: bool) -> None:
         """End *flight* without a value: one of those who wait will compute.
@@ -259,12 +260,13 @@ class Store:
     def _forget_dropped(self) -> None:
         while self._dropped:
             flight = self._dropped.popleft()
-            if self._is_current(flight):
+            if self.flights.get(flight.step.key) is flight:
                 del self.flights[flight.step.key]
 
     def remove(self, keys: Iterable[Any]) -> int:
         """Hold *keys* no longer, nor what is being computed; return how many went."""
-        now, gone = self.now(), list[Gone]()
+        now = self.now()
+        gone: list[Gone] = []
         removed = 0
         for key in keys:
             with self._lock:
@@ -280,7 +282,7 @@ class Store:
             flights, self.flights = self.flights, {}
             entries, rest = self.lru.clear()
         del flights, rest
-        self.terms.tell(Gone(it, self.lru.cause(it, now, "removed")) for it in entries)
+        self.terms.tell((it, self.lru.cause(it, now, "removed")) for it in entries)
 
     def entries(self) -> list[Entry]:
         """Return all entries of one instant, expired ones included."""
