@@ -138,7 +138,7 @@ class Cache(Generic[K, V]):
         return value
 
     def __setitem__(self, key: K, value: V) -> None:
-        self._store.hold(self._store.terms.entry(key, value, ...))
+        self.set(key, value)
 
     def __delitem__(self, key: K) -> None:
         if not self._store.remove([key]):
@@ -209,7 +209,8 @@ class Cache(Generic[K, V]):
 
         .. versionadded:: 0.1
         """
-        self._store.hold(self._store.terms.entry(key, value, ttl))
+        store = self._store
+        store.terms.tell(store.hold(store.terms.entry(key, value, ttl)))
 
     def get_or_compute(
         self,

@@ -79,6 +79,7 @@ class Flight:
             finally:
                 self.waiters.pop(waiter, None)
                 waiter.close()
+                del self  # it may fail with what was raised here
 
     def reraise(self) -> NoReturn:
         """Raise the error, with the traceback that the computation gave it.
@@ -114,6 +115,8 @@ class _Threads:
 
     def onward(self, step: Step) -> Iterable[Step]:
         """Return what *step* waits for, its own thread included if that is blocked."""
+        if step.over:  # nobody needs it to go on
+            return ()
         onward = list(step.needs.values())
         if step.key is not _THREAD and step.thread in self.blocked:
             onward.append(self.blocked[step.thread])

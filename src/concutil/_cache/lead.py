@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from types import CoroutineType, EllipsisType, TracebackType
 from typing import Any, Protocol, final
 
-from .._core.lru import Entry
+from .._core.lru import Entry, Gone
 from .flights import Flight, begin, end
 from .terms import Terms, Ttl
 
@@ -18,16 +19,21 @@ class Keeper(Protocol):
         """What makes an entry of a value."""
         ...
 
-    def hold(self, entry: Entry, flight: Flight) -> None:
-        """Hold *entry*, which *flight* has computed."""
+    @property
+    def ended(self) -> deque[Flight]:
+        """Flights whose end somebody must be told of: see `settle`."""
+        ...
+
+    def hold(self, entry: Entry, flight: Flight) -> list[Gone]:
+        """Hold *entry*, which *flight* has computed; return what has gone for it."""
         ...
 
     def fail(self, flight: Flight, error: Exception) -> Entry | None:
         """End *flight* with *error*, or return what stands in for its value."""
         ...
 
-    def abandon(self, flight: Flight, *, wait: bool) -> None:
-        """End *flight* without a value."""
+    def settle(self, *, wait: bool) -> None:
+        """Wake those who wait for what has `ended`."""
         ...
 
 
@@ -85,29 +91,37 @@ class Lead:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        flight = self._flight
+        flight, keeper = self._flight, self._keeper
         assert flight is not None
         collected = kind is GeneratorExit  # which may come anywhere
-        end(flight.step, here=not collected)
+        gone: list[Gone] = []
+        served = False
         try:
+            end(flight.step, here=not collected)
             if kind is None:
                 assert self._entry is not None
-                self._keeper.hold(self._entry, flight)
+                gone = keeper.hold(self._entry, flight)
             elif isinstance(error, Exception):
-                self._entry = self._keeper.fail(flight, error)
-                return self._entry is not None
-            return False
+                self._entry = keeper.fail(flight, error)
+                served = self._entry is not None
         finally:
-            # An error's traceback leads to this, and must not lead back to the error.
-            self._flight = None
+            # First what calls nothing: the stack may have no room for another frame.
+            self._flight = None  # an error's traceback leads to this
             if flight.state == "running":
-                self._keeper.abandon(flight, wait=not collected)
-            elif flight.waiters:
-                flight.wake_all()  # if Ctrl-C came before that was done
+                flight.state = "abandoned"
+            if flight.waiters or flight.state == "abandoned":
+                keeper.ended.append(flight)
+            if keeper.ended:
+                keeper.settle(wait=not collected)
+        if gone:
+            keeper.terms.tell(gone)
+        return served
 
     # Ctrl-C can come between the making of this and its block.
     def __del__(self) -> None:  # noqa: HC11 - see above
         flight = self._flight
         if flight is not None:
+            flight.state = "abandoned"
             end(flight.step, here=False)
-            self._keeper.abandon(flight, wait=False)
+            self._keeper.ended.append(flight)
+            self._keeper.settle(wait=False)

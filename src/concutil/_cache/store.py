@@ -35,10 +35,10 @@ class Store:
 
     __slots__ = (
         "__weakref__",
-        "_dropped",
         "_lock",
         "_told_of_loop",
         "computes",
+        "ended",
         "failures",
         "flights",
         "joins",
@@ -57,7 +57,8 @@ class Store:
         self.computes: int = 0
         self.failures: int = 0
         self.flights: dict[Any, Flight] = {}
-        self._dropped: deque[Flight] = deque()  # abandoned, perhaps still in `flights`
+        # Not empty only while somebody is about to settle them, or had no stack for it.
+        self.ended: deque[Flight] = deque()
         self._told_of_loop = False
         self._lock = threading.Lock()
         renew_in_children(self)
@@ -94,10 +95,10 @@ class Store:
             ttl: How long the value will be fresh, if it is computed; `...` for the
                 usual time.
         """
+        if self.ended:
+            self.settle(wait=True)
         now = self.now() if self.lru.dated else 0.0
         with self._lock:
-            if self._dropped:
-                self._forget_dropped()
             entry = self.lru.entries.get(key)
             if entry is not None and entry.is_fresh(now):
                 entry.tick = self.lru.tick()
@@ -170,13 +171,16 @@ class Store:
         finally:
             del found  # or the error would keep itself alive: its traceback leads here
 
-    def hold(self, entry: Entry, flight: Flight | None = None) -> None:
+    def hold(self, entry: Entry, flight: Flight | None = None) -> list[Gone]:
         """Hold *entry*, in place of another one of its key.
 
         Args:
             entry: A new one.
             flight: What has computed it, which is over then. If it is in `flights` no
                 more, nothing is held. Without one, who computes the key loses that.
+
+        Returns:
+            What has gone for it.
         """
         now = self.now() if self.lru.dated else 0.0
         gone: list[Gone] = []
@@ -186,13 +190,11 @@ class Store:
         except BaseException:  # Ctrl-C, or a key that can't be compared
             with self._lock:
                 self.lru.mend()
+            self.terms.tell(gone)
             raise
-        if flight is not None and flight.waiters:
-            flight.wake_all()
         if entry.expires is not None and self.lru.lacks_tidiness():
             self._tidy()
-        if self.terms.on_evict is not None:
-            self.terms.tell(gone)
+        return gone
 
     def _placed(
         self, entry: Entry, flight: Flight | None, *, now: float, gone: list[Gone]
@@ -208,6 +210,8 @@ class Store:
                 self.flights.pop(key, None)
             if flight is not None:
                 flight.value, flight.state = entry.value, "computed"
+            spent = lru.let_go()
+        del spent  # by now: the end of a key may be code of the user
         return True
 
     def _arrange(self) -> None:
@@ -219,6 +223,8 @@ class Store:
         run = in_order(survey)
         with self._lock:
             self.lru.arrange(run)
+            spent = self.lru.let_go()
+        del spent
 
     def fail(self, flight: Flight, error: Exception) -> Entry | None:
         """End *flight* with *error*, or return the stale entry that stands in for it.
@@ -237,31 +243,32 @@ class Store:
             else:
                 stale = None
                 flight.fail(error)
-        flight.wake_all()
         if stale is not None:
             name = self.terms.name
             emit(CacheRefreshFailed(cache=name, key=stale.key, error=error))
         return stale
 
-    def abandon(self, flight: Flight, *, wait: bool) -> None:
-        """End *flight* without a value: one of those who wait will compute.
+    def settle(self, *, wait: bool) -> None:
+        """Wake those who wait for what has `ended`, and forget what was abandoned.
 
         With `wait=False` it never blocks, as code that the collector runs must not.
+        Until it is forgotten, an abandoned flight is as good as none.
         """
-        flight.state = "abandoned"
-        flight.wake_all()
-        self._dropped.append(flight)
-        if self._lock.acquire(blocking=wait):
+        while self.ended:
+            flight = self.ended.popleft()
             try:
-                self._forget_dropped()
-            finally:
-                self._lock.release()
-
-    def _forget_dropped(self) -> None:
-        while self._dropped:
-            flight = self._dropped.popleft()
-            if self.flights.get(flight.step.key) is flight:
-                del self.flights[flight.step.key]
+                flight.wake_all()
+            except BaseException:  # there is no stack left, or Ctrl-C: not told yet
+                self.ended.append(flight)
+                raise
+            if flight.state == "abandoned" and self._lock.acquire(blocking=wait):
+                try:
+                    if self.flights.get(flight.step.key) is flight:
+                        del self.flights[flight.step.key]
+                except Exception:  # noqa: BLE001, S110  # the key can't be hashed now
+                    pass
+                finally:
+                    self._lock.release()
 
     def remove(self, keys: Iterable[Any]) -> int:
         """Hold *keys* no longer, nor what is being computed; return how many went."""
@@ -325,3 +332,5 @@ class Store:
         finally:
             with self._lock:
                 self.lru.tidied(dates)
+                spent = self.lru.let_go()
+            del spent

@@ -111,6 +111,7 @@ class Lru:
     __slots__ = (
         "_dates",
         "_run",
+        "_spent",
         "_uncounted",
         "dated",
         "entries",
@@ -132,6 +133,7 @@ class Lru:
         self._uncounted = 0  # ticks that were not drawn for hits
         self._run: Run = Run([], 0)
         self._dates: Dates = Dates()
+        self._spent: list[object] = []
 
     @property
     def hits(self) -> int:
@@ -213,6 +215,7 @@ class Lru:
         dates = self._dates
         while dates.heap and dates.heap[0].when + self.stale <= now:
             date = dates.pop()
+            self._spent.append(date)
             entry = self.entries.get(date.key)
             if entry is not None and entry is not but and entry.expires == date.when:
                 return entry
@@ -225,7 +228,9 @@ class Lru:
             return min(others, key=_by_tick)
         keys, limit = self._run
         while keys:
-            entry = self.entries.get(keys.pop())
+            key = keys.pop()
+            self._spent.append(key)
+            entry = self.entries.get(key)
             if entry is not None and entry is not but and entry.tick < limit:
                 return entry
         return None
@@ -242,6 +247,7 @@ class Lru:
 
     def arrange(self, run: Run) -> None:
         """Evict by *run*, which was made `in_order`."""
+        self._spent.append(self._run)
         self._run = run
 
     def lacks_tidiness(self) -> bool:
@@ -255,7 +261,18 @@ class Lru:
 
     def tidied(self, dates: list[Date] | None) -> None:
         """Know the sorted *dates* alone, and those that came since; None: as before."""
+        self._spent.append(self._dates.heap)
         self._dates.tidied(dates)
+
+    def let_go(self) -> list[object]:
+        """Return what is needed no more, to be destroyed when the lock is released.
+
+        It may have the last reference to a key, whose end may call anything.
+        """
+        if not self._spent:
+            return self._spent
+        spent, self._spent = self._spent, []
+        return spent
 
     def remove(self, key: Any, now: float, gone: list[Gone], *, cause: Cause) -> bool:
         """Hold *key* no longer; False if it was not there, or only expired."""
