@@ -1,0 +1,147 @@
+"""An error goes to all who waited for it, as it is, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import gc
+import traceback
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+
+import anyio
+import pytest
+
+from concutil import Cache
+
+WORLDS = ["thread", "asyncio", "trio"]
+
+
+class BrokenError(Exception):
+    """What a computation fails with."""
+
+
+def fail() -> int:
+    """Fail."""
+    raise BrokenError
+
+
+async def afail() -> int:
+    """Fail in a task, after others had a turn."""
+    await anyio.lowlevel.checkpoint()
+    raise BrokenError
+
+
+def fix() -> int:
+    """Succeed."""
+    return 1
+
+
+@pytest.mark.parametrize(("leader", "waiter"), list(product(WORLDS, WORLDS)))
+def test_all_who_waited_get_the_same_object(leader: str, waiter: str, calls) -> None:
+    """The very exception is raised in each of them; the next caller computes anew."""
+    cache: Cache[str, int] = Cache()
+    gate = calls.gate()
+    made = [calls.lead(leader, cache, "a", fail, gate)]
+    made += [calls.join(waiter, cache, "a", fix) for _ in range(3)]
+    gate.open()
+    errors = []
+    for call in made:
+        with pytest.raises(BrokenError) as caught:
+            call.result()
+        errors.append(caught.value)
+
+    assert len(set(map(id, errors))) == 1
+    assert len(cache) == 0
+    assert (cache.stats().failures, cache.stats().computes) == (1, 1)
+    assert cache.get_or_compute("a", fix) == 1
+
+
+def test_an_error_leaves_the_old_entries() -> None:
+    """What was held before is held after."""
+    cache: Cache[str, int] = Cache(2)
+    cache["a"], cache["b"] = 1, 2
+    with pytest.raises(BrokenError):
+        cache.get_or_compute("c", fail)
+
+    assert cache.snapshot() == {"a": 1, "b": 2}
+
+
+def test_the_traceback_leads_to_where_it_was_raised(calls) -> None:
+    """A waiter sees the frames of the computation, and one way to them."""
+    cache: Cache[str, int] = Cache()
+    gate = calls.gate()
+    calls.lead("thread", cache, "a", fail, gate)
+    waiter = calls.join("thread", cache, "a", fix)
+    gate.open()
+    waiter.join()
+    assert waiter.error is not None
+    names = [frame.name for frame in traceback.extract_tb(waiter.error.__traceback__)]
+
+    assert names.count("fail") == 1
+    assert names[-1] == "fail"
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_traceback_does_not_grow(world: str, calls) -> None:
+    """It is as long with many waiters as with one."""
+    lengths = []
+    for waiters in (1, 12):
+        cache: Cache[str, int] = Cache()
+        gate = calls.gate()
+        made = [calls.lead("thread", cache, "a", fail, gate)]
+        made += [calls.join(world, cache, "a", fix) for _ in range(waiters)]
+        gate.open()
+        for call in made:
+            call.join()
+        error = made[0].error
+        assert error is not None
+        lengths.append(len(list(traceback.walk_tb(error.__traceback__))))
+
+    assert abs(lengths[1] - lengths[0]) <= 6, "who came last may differ"
+
+
+@pytest.mark.anyio
+async def test_the_traceback_does_not_grow_among_tasks() -> None:
+    """Tasks of one loop, which raise it one after the other, don't add up either."""
+    lengths = []
+    for waiters in (1, 30):
+        cache: Cache[str, int] = Cache()
+        errors: list[BaseException] = []
+
+        async def ask(cache=cache, errors=errors) -> None:
+            try:
+                await cache.aget_or_compute("a", afail)
+            except BrokenError as error:
+                errors.append(error)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(waiters + 1):
+                group.start_soon(ask)
+        assert len(errors) == waiters + 1
+        lengths.append(len(list(traceback.walk_tb(errors[0].__traceback__))))
+
+    assert lengths[0] == lengths[1]
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Have objects die by their reference counts alone, or not at all."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def test_an_error_is_in_no_circle() -> None:
+    """Once the caller has let go of it, it is gone, without the collector."""
+    cache: Cache[str, int] = Cache()
+    with without_collector():
+        try:
+            cache.get_or_compute("a", fail)
+        except BrokenError as error:
+            gone = weakref.ref(error)
+
+        assert gone() is None
