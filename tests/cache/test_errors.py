@@ -127,7 +127,6 @@ async def test_the_traceback_does_not_grow_among_tasks() -> None:
 @contextmanager
 def without_collector() -> Iterator[None]:
     """Have objects die by their reference counts alone, or not at all."""
-    gc.collect()
     gc.disable()
     try:
         yield

@@ -7,15 +7,33 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import anyio
 import pytest
 import trio
 
-from concutil import Cache
+from concutil import Cache, RecursiveComputeError
+from concutil.testing import ManualClock
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+
+
+def in_child(check: Callable[[], bool]) -> bool:
+    """Return what *check* returns in a forked child."""
+    pid = os.fork()
+    if pid == 0:
+        result = False
+        try:
+            result = check()
+        finally:
+            os._exit(not result)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
 
 # --- an error that others waited for is in a circle: Store.found and afound keep the
 # flight in a local, and are in the traceback of the error that the flight has
@@ -38,7 +56,6 @@ def fix() -> int:
 @contextmanager
 def without_collector() -> Iterator[None]:
     """Have objects die by their reference counts alone, or not at all."""
-    gc.collect()
     gc.disable()
     try:
         yield
@@ -163,3 +180,137 @@ def test_what_went_for_a_key_that_breaks_is_told() -> None:
             assert ("old" in cache) != (gone == [("old", 1, "size")])
         else:
             break
+
+
+# --- the same for what closes a circle: Flight.wait has the flight as its self, and that
+# flight fails with the very error which was raised there
+
+
+def test_an_error_about_recursion_is_in_no_circle() -> None:
+    """Once the caller has let go of it, it is gone, without the collector."""
+    cache: Cache[str, int] = Cache()
+    with without_collector():
+        try:
+            cache.get_or_compute("a", lambda: cache.get_or_compute("a", fix))
+        except RecursiveComputeError as error:
+            gone = weakref.ref(error)
+
+        assert gone() is None
+
+
+# --- a step that is over is still a part of ways: its children may wait on, and who
+# waited for it has been woken but has not run yet
+
+
+def test_no_false_alarm_through_what_is_over() -> None:
+    """G needs X, which needed F, whose child outlives it and needs G: no circle."""
+    cache: Cache[str, int] = Cache()
+    values: dict[str, int] = {}
+
+    async def main() -> None:
+        f_go, g_go = asyncio.Event(), asyncio.Event()
+        children: list[asyncio.Task[int]] = []
+
+        async def f() -> int:
+            children.append(asyncio.create_task(cache.aget_or_compute("g", afix)))
+            await f_go.wait()
+            return 1
+
+        async def x() -> int:
+            return await cache.aget_or_compute("f", afix) + 1
+
+        async def g() -> int:
+            await g_go.wait()
+            return await cache.aget_or_compute("x", afix) + 1
+
+        tasks = {}
+        for name, fn in {"g": g, "f": f, "x": x}.items():
+            tasks[name] = asyncio.create_task(cache.aget_or_compute(name, fn))
+            for _ in range(3):
+                await asyncio.sleep(0)
+        f_go.set()  # it ends; before who waited for it runs, g goes on
+        g_go.set()
+        for name, task in tasks.items():
+            values[name] = await task
+        values["child"] = await children[0]
+
+    asyncio.run(main())
+    assert values == {"g": 3, "f": 1, "x": 2, "child": 3}
+
+
+async def afix() -> int:
+    """Succeed in a task."""
+    return 0
+
+
+# --- after_fork() leaves the Lru as another thread of the parent had it in its lock
+
+
+@needs_fork
+def test_a_fork_while_dates_are_tidied() -> None:
+    """The child's bookkeeping doesn't grow, whatever a thread of the parent was at."""
+    cache: Cache[int, int] = Cache(ttl=1000)
+    cache[0] = 0
+    cache._store.lru.tidying()  # another thread sorts when this one forks
+
+    def check() -> bool:
+        for number in range(1000):
+            cache[0] = number
+        return len(cache._store.lru._dates._heap) < 100
+
+    assert in_child(check)
+
+
+@needs_fork
+def test_a_fork_while_an_entry_is_put() -> None:
+    """The child's cache holds as much as it may, whatever a thread was at."""
+    cache: Cache[int, int] = Cache(3)
+    cache[0] = 0
+    cache._store.lru.weight -= 1  # another thread is in the midst of `put`
+
+    def check() -> bool:
+        for number in range(10):
+            cache[number] = number
+        return len(cache) == 3 == cache.stats().size
+
+    assert in_child(check)
+
+
+# --- a run or a date may have the last reference to a key, and lets go of it under the
+# lock: what its end calls (a finalizer, __del__) must not need the lock
+
+
+@pytest.mark.parametrize("ttl", [None, 1000], ids=["run", "date"])
+def test_the_end_of_a_key_may_use_the_cache(ttl: float | None) -> None:
+    """A finalizer of a key that asks the cache for something doesn't hang."""
+    clock = ManualClock()
+    cache: Cache[object, int] = Cache(40, ttl=ttl, clock=clock)
+    done: list[int | None] = []
+
+    class Key:
+        def __del__(self) -> None:
+            done.append(cache.get("missing"))
+
+    def work() -> None:
+        key = Key()
+        cache[key] = 1  # the least recent of all
+        for number in range(39):
+            cache[number] = number
+        if ttl is None:
+            cache.get(0)
+            cache._store._arrange()  # as if something else had been evicted
+        del cache[key], key
+        clock.advance(2000)
+        for number in range(100, 103):
+            cache[number] = number
+
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    worker.join(1)
+    hangs = worker.is_alive()
+    if hangs:
+        cache._store._lock.release()  # so that it comes to an end
+        worker.join(10)
+
+    assert not hangs
+    assert done == [None]

@@ -23,7 +23,6 @@ class Value:
 @pytest.fixture(autouse=True)
 def collector() -> Iterator[None]:
     """Have objects die by their reference counts alone, or not at all."""
-    gc.collect()
     gc.disable()
     yield
     gc.enable()
