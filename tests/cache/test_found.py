@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 
 import anyio
 import pytest
@@ -19,20 +22,9 @@ import trio
 
 from concutil import Cache, RecursiveComputeError
 from concutil.testing import ManualClock
+from patience import eventually
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-
-
-def in_child(check: Callable[[], bool]) -> bool:
-    """Return what *check* returns in a forked child."""
-    pid = os.fork()
-    if pid == 0:
-        result = False
-        try:
-            result = check()
-        finally:
-            os._exit(not result)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 # --- an error that others waited for is in a circle: Store.found and afound keep the
@@ -111,7 +103,7 @@ def test_an_error_that_threads_waited_for_is_in_no_circle(calls) -> None:
         assert [ref() for ref in gone] == [None] * 4
 
 
-# --- a key that breaks as its flight is registered: Lead.__del__ raises the error again
+# --- a key that breaks as its flight is registered: Lead.__del__ raises that again
 
 
 class Fickle:
@@ -166,11 +158,16 @@ def test_a_broken_key_is_nobody_elses_error() -> None:
 # --- hold() loses what was evicted if the newcomer's key raises afterwards
 
 
+def told(gone: list[tuple[object, ...]], *what: object) -> None:
+    """Note what went."""
+    gone.append(what)
+
+
 def test_what_went_for_a_key_that_breaks_is_told() -> None:
     """Either it is still there, or it was told that it went."""
     for luck in range(1, 10):
         gone: list[tuple[object, ...]] = []
-        cache: Cache[object, int] = Cache(1, on_evict=lambda *it, g=gone: g.append(it))
+        cache: Cache[object, int] = Cache(1, on_evict=partial(told, gone))
         cache["old"] = 1
         key = Fickle()
         key.luck = luck
@@ -247,7 +244,7 @@ async def afix() -> int:
 
 
 @needs_fork
-def test_a_fork_while_dates_are_tidied() -> None:
+def test_a_fork_while_dates_are_tidied(in_child) -> None:
     """The child's bookkeeping doesn't grow, whatever a thread of the parent was at."""
     cache: Cache[int, int] = Cache(ttl=1000)
     cache[0] = 0
@@ -262,7 +259,7 @@ def test_a_fork_while_dates_are_tidied() -> None:
 
 
 @needs_fork
-def test_a_fork_while_an_entry_is_put() -> None:
+def test_a_fork_while_an_entry_is_put(in_child) -> None:
     """The child's cache holds as much as it may, whatever a thread was at."""
     cache: Cache[int, int] = Cache(3)
     cache[0] = 0
@@ -314,3 +311,59 @@ def test_the_end_of_a_key_may_use_the_cache(ttl: float | None) -> None:
 
     assert not hangs
     assert done == [None]
+
+
+# --- waking needs a few frames of stack; where they are missing, RecursionError (which
+# is a RuntimeError, and so is taken for a closed loop) leaves waiters asleep for ever
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", ["thread", "asyncio", "trio"])
+@pytest.mark.parametrize("frames", range(180, 192))
+def test_waiters_of_who_has_no_stack_left(world: str, frames: int, calls) -> None:
+    """A computation that ends at the end of its stack wakes who waits for it."""
+    cache: Cache[str, int] = Cache()
+    opened: list[int] = []
+
+    def compute() -> int:
+        while not opened:
+            time.sleep(0)  # noqa: HC14 - anything better needs frames
+        return 1
+
+    def lead() -> None:
+        with suppress(RecursionError):
+            below(frames, lambda: cache.get_or_compute("a", compute))
+
+    leader = threading.Thread(target=lead, daemon=True)
+    with stack(200):
+        leader.start()
+        eventually(lambda: cache._store.flights or not leader.is_alive())
+    if not leader.is_alive():
+        return  # too deep already
+    flight = cache._store.flights["a"]
+    waiter = calls.join(world, cache, "a", lambda: 2)
+    with stack(200):
+        opened.append(1)
+        leader.join(10)
+    waiter._thread.join(0.5)
+    hangs = waiter._thread.is_alive()
+    flight.wake_all()  # so that it comes to an end
+
+    assert not hangs
+    assert waiter.result() in {1, 2}
+
+
+@contextmanager
+def stack(limit: int) -> Iterator[None]:
+    """Have Python give up after so many frames."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def below(frames: int, fn: Callable[[], object]) -> object:
+    """Call *fn* that many frames down."""
+    return fn() if frames == 0 else below(frames - 1, fn)
