@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -203,3 +204,21 @@ def unraisable(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     reports: list[Any] = []
     monkeypatch.setattr("sys.unraisablehook", reports.append)
     return reports
+
+
+@pytest.fixture(name="in_child")
+def call_in_child() -> Callable[[Callable[[], bool]], bool]:
+    """Return a function that returns what another one returns in a forked child."""
+    return in_child
+
+
+def in_child(check: Callable[[], bool]) -> bool:
+    """Return what *check* returns in a forked child."""
+    pid = os.fork()
+    if pid == 0:
+        result = False
+        try:
+            result = check()
+        finally:
+            os._exit(not result)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

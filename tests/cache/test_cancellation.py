@@ -138,7 +138,7 @@ def test_a_cancelled_waiter(leader: str, waiter: str, calls) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("others", [0, 1, 3])
 @pytest.mark.parametrize("waits", [False, True], ids=["leads", "waits"])
-async def test_cancelled_at_each_point(others: int, waits: bool) -> None:  # noqa: FBT001
+async def test_cancelled_at_each_point(others: int, waits: bool) -> None:  # noqa: FBT001 - a parameter
     """Wherever leader or waiter is cancelled, nothing is left and others get values."""
     cancelled, n = True, 0
     while cancelled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import traceback
 import weakref
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import anyio
 import pytest
 
 from concutil import Cache
+from concutil.testing import ManualClock
 
 WORLDS = ["thread", "asyncio", "trio"]
 
@@ -142,5 +144,22 @@ def test_an_error_is_in_no_circle() -> None:
             cache.get_or_compute("a", fail)
         except BrokenError as error:
             gone = weakref.ref(error)
+
+        assert gone() is None
+
+
+def test_an_error_of_a_refresh_is_in_no_circle(
+    seen, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the event told of is gone when the event is."""
+    caplog.set_level(logging.CRITICAL, "concutil")  # pytest keeps what is logged
+    clock = ManualClock()
+    cache: Cache[str, int] = Cache(ttl=10, stale=5, clock=clock)
+    cache["a"] = 1
+    clock.advance(10)
+    with without_collector():
+        assert cache.get_or_compute("a", fail) == 1
+        gone = weakref.ref(seen[0].error)
+        seen.clear()
 
         assert gone() is None

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable
 
 import pytest
 
@@ -22,22 +21,10 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 forks = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 
 
-def in_child(check: Callable[[], bool]) -> bool:
-    """Return what *check* returns in a forked child."""
-    pid = os.fork()
-    if pid == 0:
-        result = False
-        try:
-            result = check()
-        finally:
-            os._exit(not result)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-
-
 @needs_fork
 @forks
 @pytest.mark.parametrize("world", WORLDS)
-def test_nothing_is_being_computed_in_the_child(world: str, calls) -> None:
+def test_nothing_is_being_computed_in_the_child(world: str, calls, in_child) -> None:
     """It computes by itself what the parent is at, and neither disturbs the other."""
     cache: Cache[str, int] = Cache()
     cache["b"] = 2
@@ -62,7 +49,7 @@ def test_nothing_is_being_computed_in_the_child(world: str, calls) -> None:
 
 @needs_fork
 @forks
-def test_a_lock_held_by_another_thread_does_not_stop_the_child() -> None:
+def test_a_lock_held_by_another_thread_does_not_stop_the_child(in_child) -> None:
     """A fork while another thread is in the cache's lock leaves a usable child."""
     cache: Cache[str, int] = Cache()
     held, go = threading.Event(), threading.Event()
@@ -108,7 +95,7 @@ def test_a_fork_inside_of_a_computation() -> None:
 
 @needs_fork
 @forks
-def test_nobody_is_blocked_in_the_child(calls) -> None:
+def test_nobody_is_blocked_in_the_child(calls, in_child) -> None:
     """Threads of the parent that wait are no steps of a circle there."""
     cache: Cache[str, int] = Cache()
     gate = calls.gate()
@@ -132,7 +119,7 @@ def test_nobody_is_blocked_in_the_child(calls) -> None:
 
 @needs_fork
 @forks
-def test_a_child_and_its_threads() -> None:
+def test_a_child_and_its_threads(in_child) -> None:
     """Single flight works in the child as in the parent."""
     cache: Cache[str, object] = Cache()
 

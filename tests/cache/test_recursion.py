@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any
 
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 import pytest
 
@@ -137,6 +138,22 @@ async def test_through_a_worker_thread() -> None:
     with pytest.raises(RecursiveComputeError) as caught:
         await cache.aget_or_compute("a", compute)
     assert caught.value.keys == ("a", "b")
+
+
+@pytest.mark.anyio
+async def test_through_a_worker_thread_and_back() -> None:
+    """A worker thread that calls back into the loop belongs to it too."""
+    cache: Cache[str, int] = Cache()
+
+    def work() -> int:
+        return anyio.from_thread.run(cache.aget_or_compute, "a", other)
+
+    async def compute() -> int:
+        return await anyio.to_thread.run_sync(work)
+
+    with pytest.raises(RecursiveComputeError) as caught:
+        await cache.aget_or_compute("a", compute)
+    assert caught.value.keys == ("a",)
 
 
 def test_through_a_worker_thread_of_asyncio() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from concutil import Cache
+from concutil.testing import ManualClock
 
 WORLDS = ["thread", "asyncio", "trio"]
 Told = list[tuple[Any, ...]]
@@ -134,3 +135,24 @@ def test_weigh_is_asked_once_per_value() -> None:
 
     assert asked == ["a", "b"]
     assert cache.stats().size == 1
+
+
+def test_a_heavy_one_clears_all_that_has_expired_first() -> None:
+    """However many have expired, they go before any that is fresh."""
+    clock = ManualClock()
+    gone: Told = []
+    cache: Cache[str, int] = Cache(
+        10,
+        weigh=lambda key, value: value,
+        on_evict=lambda *it: gone.append(it),
+        clock=clock,
+    )
+    cache["old"] = 1
+    for number in range(8):
+        cache.set(str(number), 1, ttl=10 + number)
+    clock.advance(15.5)
+    cache["heavy"] = 9
+
+    assert gone[:6] == [(str(number), 1, "expired") for number in range(6)]
+    assert gone[6:] == [("old", 1, "size"), ("6", 1, "size")]
+    assert cache.snapshot() == {"7": 1, "heavy": 9}
