@@ -42,7 +42,6 @@ INFINITE = float("inf")
         ({"name": 5}, TypeError, "name must be"),
         ({"clock": object()}, TypeError, "clock must have the methods"),
     ],
-    ids=str,
 )
 def test_wrong_options(options: Any, error: type[Exception], message: str) -> None:
     """What is out of range is a ValueError, what is no such thing a TypeError."""

@@ -158,7 +158,7 @@ def broken(key: object, value: object) -> Any:
     raise BrokenError
 
 
-@pytest.mark.parametrize("options", [{"ttl": broken}, {"weigh": broken}], ids=str)
+@pytest.mark.parametrize("options", [{"ttl": broken}, {"weigh": broken}], ids="-".join)
 @pytest.mark.parametrize("world", WORLDS)
 def test_an_error_in_a_function_of_the_user(options: Any, world: str, calls) -> None:
     """It goes to all who waited, as an error of the computation does."""
@@ -177,7 +177,7 @@ def test_an_error_in_a_function_of_the_user(options: Any, world: str, calls) -> 
     assert cache._store.flights == {}
 
 
-@pytest.mark.parametrize("options", [{"ttl": broken}, {"weigh": broken}], ids=str)
+@pytest.mark.parametrize("options", [{"ttl": broken}, {"weigh": broken}], ids="-".join)
 def test_an_error_in_a_function_when_it_is_set(options: Any, calls) -> None:
     """`set` raises it and changes nothing, nor for who computes meanwhile."""
     cache: Cache[str, int] = Cache(**options)
