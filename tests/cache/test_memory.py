@@ -194,3 +194,18 @@ def test_runs_hold_no_values() -> None:
         del cache[number]
 
     assert [ref() for ref in values] == [None] * 101
+
+
+def test_a_long_computation_keeps_no_inner_ones() -> None:
+    """What was computed inside of another one, and is over, is forgotten there."""
+    cache: Cache[Any, Any] = Cache(0)
+
+    def compute() -> list[object]:
+        keys = [Value() for _ in range(3)]
+        for key in keys:
+            cache.get_or_compute(key, int)
+        gone = [weakref.ref(key) for key in keys]
+        del keys, key
+        return [ref() for ref in gone]
+
+    assert cache.get_or_compute("outer", compute) == [None] * 3
