@@ -49,7 +49,7 @@ def test_a_recursion_that_is_too_deep(options) -> None:
 def test_at_the_very_end_of_the_stack(options) -> None:
     """Storing may fail there as well; then it can be computed again."""
     outcomes = set()
-    for frames in range(120, 220):
+    for frames in range(120, 240):
         cache: Cache[int, int] = Cache(**options, clock=ManualClock())
         for number in range(-3, 0):
             cache[number] = number

@@ -162,7 +162,9 @@ async def test_an_awaitable_of_any_kind_will_do() -> None:
 def test_an_async_function_needs_the_async_form(calls) -> None:
     """Its coroutine is closed, and the error says what to do; nothing is stored."""
     cache: Cache[str, object] = Cache()
-    with pytest.raises(TypeError, match=r"fn is async: await cache\.aget_or_compute"):
+    with pytest.raises(
+        TypeError, match=r"await aget_or_compute with an async function"
+    ):
         cache.get_or_compute("a", other)
 
     assert len(cache) == 0

@@ -239,11 +239,11 @@ def test_the_bookkeeping_does_not_grow() -> None:
     cache: Cache[int, int] = Cache(ttl=1000)
     for number in range(5000):
         cache[number % 7] = number
-    assert len(cache._store.lru._dates._heap) <= 2 * 7 + 64 + 1
+    assert len(cache._store.lru._dates.heap) <= 2 * 7 + 64 + 1
     for number in range(5000):
         cache[8] = number
         cache.invalidate(8)
-    assert len(cache._store.lru._dates._heap) <= 2 * 8 + 64 + 1
+    assert len(cache._store.lru._dates.heap) <= 2 * 8 + 64 + 1
 
 
 def test_tidying_loses_nothing() -> None:
@@ -274,9 +274,9 @@ def test_tidying_that_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KeyboardInterrupt):
         overwrite(cache, lambda: False)
     monkeypatch.setattr(store, "by_date", real)
-    assert len(cache._store.lru._dates._heap) == 67
+    assert len(cache._store.lru._dates.heap) == 67
     cache[1] = 5
-    assert len(cache._store.lru._dates._heap) == 1
+    assert len(cache._store.lru._dates.heap) == 1
     clock.advance(100)
     cache.set(2, 0, ttl=None)
 

@@ -102,6 +102,13 @@ keys = st.integers(0, 80)
 lives = st.sampled_from([None, None, 0.0, 1.0, 3.0, 30.0])
 
 
+def measured(key: Any, value: Any, *, expires: float | None, weight: int) -> Measured:
+    """Return an entry that expires and has a weight."""
+    entry = Measured(key, value)
+    entry.expires, entry.weight = expires, weight
+    return entry
+
+
 class Machine(RuleBasedStateMachine):
     """The same operations on both; each must say the same of what went, and why."""
 
@@ -129,23 +136,22 @@ class Machine(RuleBasedStateMachine):
         self.count += 1
         # No two expire at the same time: their order is nobody's concern.
         expires = None if life is None else self.now + life + self.count * 2.0**-30
-        entry = Measured(key, self.count, expires=expires, weight=weight)
+        entry = measured(key, self.count, expires=expires, weight=weight)
         if expires is None and weight == 1:
             entry = Entry(key, self.count)
         gone: list[Gone] = []
-        if not self.lru.admits(entry):
+        if not self.lru.admits(entry, self.now):
             self.lru.remove(key, self.now, gone, cause="replaced")
         else:
-            while not self.lru.make_room(entry, self.now, gone):
+            while not self.lru.place(entry, self.now, gone):
                 self.arrange()
-            self.lru.put(entry, self.now, gone)
         expected = self.model.put(key, Held(self.count, expires, weight), self.now)
 
         assert self.told(gone) == expected
 
     @rule(key=keys)
     def hit(self, key: int) -> None:
-        entry, held = self.lru.look_up(key), self.model.fresh(key, self.now)
+        entry, held = self.lru.entries.get(key), self.model.fresh(key, self.now)
         fresh = entry is not None and entry.is_fresh(self.now)
         assert fresh == (held is not None)
         if entry is not None and held is not None:
@@ -199,7 +205,7 @@ class Machine(RuleBasedStateMachine):
 
     @staticmethod
     def told(gone: list[Gone]) -> Told:
-        return [(it.entry.key, it.entry.value, it.cause) for it in gone]
+        return [(entry.key, entry.value, cause) for entry, cause in gone]
 
     @invariant()
     def is_bounded_and_the_same(self) -> None:
@@ -218,11 +224,10 @@ TestLru.settings = settings(max_examples=60, stateful_step_count=40)
 
 def held(lru: Lru, key: Any, **options: Any) -> Measured:
     """Put a new entry in, and return it."""
-    entry = Measured(key, key, **{"expires": None, "weight": 1} | options)
+    entry = measured(key, key, **{"expires": None, "weight": 1} | options)
     gone: list[Gone] = []
-    while not lru.make_room(entry, 0.0, gone):
+    while not lru.place(entry, 0.0, gone):
         lru.arrange(in_order(lru.survey()))
-    lru.put(entry, 0.0, gone)
     return entry
 
 
@@ -241,15 +246,14 @@ def test_many_are_evicted_in_several_goes() -> None:
     lru, gone = Lru(200, 0.0), []
     for key in range(200):
         held(lru, key)
-    heavy = Measured("heavy", 0, expires=None, weight=150)
+    heavy = measured("heavy", 0, expires=None, weight=150)
     goes = 1
-    while not lru.make_room(heavy, 0.0, gone):
+    while not lru.place(heavy, 0.0, gone):
         goes += 1
         if lru.lacks_run():
             lru.arrange(in_order(lru.survey()))
-    lru.put(heavy, 0.0, gone)
 
-    assert [it.entry.key for it in gone] == list(range(150))
+    assert [entry.key for entry, _ in gone] == list(range(150))
     assert goes == 4, "one found no run, three made room"
     assert lru.weight == 200
 
@@ -263,8 +267,8 @@ def test_who_was_used_after_the_survey_is_passed_over() -> None:
     entries[1].tick = lru.tick()
     lru.arrange(in_order(survey))
 
-    assert lru.make_room(Entry("new", 0), 0.0, gone)
-    assert [it.entry.key for it in gone] == [2]
+    assert lru.place(Entry("new", 0), 0.0, gone)
+    assert [entry.key for entry, _ in gone] == [2]
 
 
 def test_dates_of_what_is_gone_are_sorted_out() -> None:
@@ -275,18 +279,18 @@ def test_dates_of_what_is_gone_are_sorted_out() -> None:
         assert lru.lacks_tidiness() == (number >= 66)
     lru.tidied(by_date(lru.tidying()))
 
-    assert len(lru._dates._heap) == 1
+    assert len(lru._dates.heap) == 1
     gone: list[Gone] = []
-    assert lru.make_room(Entry("other", 0), 1000.0, gone)
-    assert [(it.entry.key, it.cause) for it in gone] == [("key", "expired")]
+    assert lru.place(Entry("other", 0), 1000.0, gone)
+    assert [(entry.key, cause) for entry, cause in gone] == [("key", "expired")]
 
 
-def test_recount_makes_good_what_was_interrupted() -> None:
+def test_mending_makes_good_what_was_interrupted() -> None:
     """The weight is what the entries weigh, whatever it was taken for."""
     lru = Lru(10, 0.0)
     held(lru, "a", weight=3)
     held(lru, "b", weight=4)
     lru.weight = 1
-    lru.recount()
+    lru.mend()
 
     assert lru.weight == 7

@@ -70,16 +70,16 @@ class Flight:
             RecursiveComputeError: If it could not end while somebody waits here.
         """
         waiter = world.waiter()
-        with _waiting(self.step, blocks=world is THREADS):
-            try:
+        try:
+            with _waiting(self.step, blocks=world is THREADS):
                 # In this order: whoever ends it wakes all after having set the state.
                 self.waiters[waiter] = None
                 while self.state == "running":
                     await world.park(waiter, inf)
-            finally:
-                self.waiters.pop(waiter, None)
-                waiter.close()
-                del self  # it may fail with what was raised here
+        finally:
+            self.waiters.pop(waiter, None)
+            waiter.close()
+            del self  # it may fail with what was raised here
 
     def reraise(self) -> NoReturn:
         """Raise the error, with the traceback that the computation gave it.

@@ -182,7 +182,8 @@ class Store:
         Returns:
             What has gone for it.
         """
-        now = self.now() if self.lru.dated else 0.0
+        dated = self.lru.dated or entry.expires is not None
+        now = self.now() if dated else 0.0
         gone: list[Gone] = []
         try:
             while not self._placed(entry, flight, now=now, gone=gone):
@@ -203,7 +204,7 @@ class Store:
         key, lru = entry.key, self.lru
         with self._lock:
             if flight is None or self.flights.get(key) is flight:
-                if lru.maxsize is not None and entry.weight > lru.maxsize:
+                if not lru.admits(entry, now):
                     lru.remove(key, now, gone, cause="replaced")
                 elif not lru.place(entry, now, gone):
                     return False
@@ -258,17 +259,26 @@ class Store:
             flight = self.ended.popleft()
             try:
                 flight.wake_all()
+                settled = flight.state != "abandoned" or self._forget(flight, wait=wait)
             except BaseException:  # there is no stack left, or Ctrl-C: not told yet
                 self.ended.append(flight)
                 raise
-            if flight.state == "abandoned" and self._lock.acquire(blocking=wait):
-                try:
-                    if self.flights.get(flight.step.key) is flight:
-                        del self.flights[flight.step.key]
-                except Exception:  # noqa: BLE001, S110  # the key can't be hashed now
-                    pass
-                finally:
-                    self._lock.release()
+            if not settled:
+                self.ended.append(flight)  # whoever comes next will do it
+                return
+
+    def _forget(self, flight: Flight, *, wait: bool) -> bool:
+        """Take *flight* out of `flights`; False if that would block, and must not."""
+        if not self._lock.acquire(blocking=wait):
+            return False
+        try:
+            if self.flights.get(flight.step.key) is flight:
+                del self.flights[flight.step.key]
+        except Exception:  # noqa: BLE001, S110  # the key can't be hashed now
+            pass
+        finally:
+            self._lock.release()
+        return True
 
     def remove(self, keys: Iterable[Any]) -> int:
         """Hold *keys* no longer, nor what is being computed; return how many went."""

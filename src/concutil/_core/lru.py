@@ -153,13 +153,19 @@ class Lru:
         """Whether *entry* is fresh, or stale at most."""
         return entry.expires is None or now < entry.expires + self.stale
 
+    def admits(self, entry: Entry, now: float) -> bool:
+        """Whether *entry* is worth holding: light enough, and not expired already."""
+        if self.maxsize is not None and entry.weight > self.maxsize:
+            return False
+        return entry.expires is None or now < entry.expires + self.stale
+
     def place(self, entry: Entry, now: float, gone: list[Gone]) -> bool:
         """Hold *entry*, and evict what is in its way; False if that takes another go.
 
         Then `arrange` may have to come before that.
 
         Args:
-            entry: A new one, no heavier than *maxsize*; the entry of its key goes.
+            entry: A new one that this `admits`; the entry of its key goes.
             now: The time; anything until something is `dated`.
             gone: What is held no longer is appended to it.
         """

