@@ -60,7 +60,7 @@ def test_the_end_of_a_key_may_use_the_cache(ttl: float | None) -> None:
     assert done == [None]
 
 
-# --- waking needs a few frames of stack; where they are missing, whoever comes next wakes
+# --- waking needs some stack; where there is none, whoever comes next does it
 
 
 @pytest.mark.slow
