@@ -163,7 +163,7 @@ class RateLimiter(Face):
                 entered = not admission.lines and admission.book_one(now)
             finally:
                 lock.release()
-            if gate.inbox:  # pragma: no cover - the collector came while it was held
+            if gate.inbox:  # the collector came while it was held
                 gate.settle()
             if entered:
                 return
