@@ -21,6 +21,7 @@ from concutil import (
     ConcutilError,
     KeyedRateLimiter,
     LimiterStats,
+    LimiterView,
     Permit,
     Rate,
     RateLimiter,
@@ -85,6 +86,10 @@ SHOWN: dict[str, tuple[Callable[[], object], str]] = {
     "concutil.LimiterStats": (
         lambda: LimiterStats(**dict.fromkeys(LimiterStats.__slots__, 0)),
         f"LimiterStats({', '.join(f'{name}=0' for name in LimiterStats.__slots__)})",
+    ),
+    "concutil.LimiterView": (
+        lambda: KeyedRateLimiter("100/s", name="users")["eve"],
+        "<limiter 'users' for 'eve', 100/s burst 1: 0 waiting>",
     ),
     "concutil.Permit": (
         lambda: RateLimiter("100/s", name="api").permit(),
@@ -262,7 +267,8 @@ def made_by_users(value: Any) -> bool:
     """Return whether users call *value*: not what only we make."""
     if not isinstance(value, type):
         return True
-    ours = (BaseException, Event, LimiterStats, Attempt, Permit, Retry, Subscription)
+    ours = (BaseException, Event, LimiterStats, LimiterView)
+    ours += (Attempt, Permit, Retry, Subscription)
     return not (issubclass(value, ours) or getattr(value, "_is_protocol", False))
 
 
