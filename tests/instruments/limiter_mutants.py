@@ -59,11 +59,11 @@ FIRST: Final[dict[str, Sequence[str]]] = {
         *("limits/test_options.py", "limits/test_changes.py"),
         *("limits/test_asyncio.py", "limits/test_threads.py"),
     ),
-    "_limits/shard.py": (
-        *("limits/test_keyed.py", "limits/test_keyed_worlds.py"),
-        "limits/test_keyed_model.py",
+    "_limits/shard.py": ("limits/test_keyed.py", "limits/test_keyed_worlds.py"),
+    "_limits/shards.py": (
+        "limits/test_keyed.py",
+        "instruments/test_keyed_schedules.py",
     ),
-    "_limits/shards.py": ("limits/test_keyed.py", "limits/test_keyed_worlds.py"),
     "_limits/view.py": ("limits/test_keyed.py", "limits/test_keyed_worlds.py"),
     "_core/admission.py": ("core/test_admission.py", "limits/test_changes.py"),
     "_core/buckets.py": ("core/test_buckets.py",),
