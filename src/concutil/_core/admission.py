@@ -266,10 +266,10 @@ class Admission:
         while self.lines:
             firsts = [next(iter(line)) for line in self.lines.values()]
             head = firsts[0] if len(firsts) == 1 else min(firsts, key=by_arrival)
+            woken.append(head)
             if head.waiter.is_leaving():
                 self.undo(head)  # it would only give back what it is granted
                 continue
-            woken.append(head)
             if not self._grant(head, now):
                 woken.pop()
                 full = self.booked - self.left >= self.limit
