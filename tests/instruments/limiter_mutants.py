@@ -55,8 +55,19 @@ FIRST: Final[dict[str, Sequence[str]]] = {
     "_limits/permit.py": (
         *("limits/test_threads.py", "limits/test_costs.py", "limits/test_tasks.py"),
     ),
+    "_limits/limiter.py": (
+        *("limits/test_options.py", "limits/test_changes.py"),
+        *("limits/test_asyncio.py", "limits/test_threads.py"),
+    ),
+    "_limits/shard.py": ("limits/test_keyed.py", "limits/test_keyed_worlds.py"),
+    "_limits/shards.py": (
+        "limits/test_keyed.py",
+        "instruments/test_keyed_schedules.py",
+    ),
+    "_limits/view.py": ("limits/test_keyed.py", "limits/test_keyed_worlds.py"),
     "_core/admission.py": ("core/test_admission.py", "limits/test_changes.py"),
     "_core/buckets.py": ("core/test_buckets.py",),
+    "_core/ledger.py": ("core/test_ledger.py", "limits/test_keyed.py"),
     "_core/ticket.py": ("limits/test_costs.py",),
 }
 # What is run when these let a mutant live.

@@ -33,6 +33,7 @@ from concutil import (
     ConcutilError,
     KeyedRateLimiter,
     LimiterStats,
+    LimiterView,
     Permit,
     Rate,
     RateLimiter,
@@ -339,7 +340,7 @@ assert_type(limiters, KeyedRateLimiter)
 assert_type(KeyedRateLimiter(calls_per_second=5, burst=2, slack=0), KeyedRateLimiter)
 assert_type(KeyedRateLimiter(max_concurrent=2, clock=ManualClock()), KeyedRateLimiter)
 assert_type(len(limiters), int)
-of_one = limiters["Ada"]
+of_one = assert_type(limiters["Ada"], LimiterView)
 of_a_pair = limiters["Ada", 5]
 _ = assert_type(of_one.permit({"tokens": 5}, timeout=1), Permit)
 assert_type(of_a_pair.try_permit(), Permit | None)

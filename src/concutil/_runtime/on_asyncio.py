@@ -39,6 +39,10 @@ class AsyncioWaiter:
             return self._closed
         return True
 
+    def is_leaving(self) -> bool:
+        """Whether this task was cancelled, and only hasn't run since."""
+        return self._future is not None and self._future.cancelled()
+
     def park(self, until: float) -> Awaitable[None]:
         """Return what this task awaits until it is woken or *until*."""
         self._cancel_timer()
