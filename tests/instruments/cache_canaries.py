@@ -49,8 +49,16 @@ def abandons_silently(self: Store, flight: Flight, *, wait: bool) -> None:
     self._dropped.append(flight)
 
 
-def holds_whatever_comes(self: Store, flight: Flight) -> bool:
-    """Take a flight for current, even if its key was removed since it began."""
+def stores_what_was_removed(
+    self: Store, entry: Entry, flight: Flight | None, *, now: float, gone: list[Gone]
+) -> bool:
+    """Hold what was computed, even if its key was removed since that began."""
+    with self._lock:
+        self.lru.make_room(entry, now, gone)
+        self.lru.put(entry, now, gone)
+        self.flights.pop(entry.key, None)
+        if flight is not None:
+            flight.value, flight.state = entry.value, "computed"
     return True
 
 
@@ -109,7 +117,7 @@ CANARIES: Final = (
         *((("stop",), ("compute",)), HOLD_S),
     ),
     Canary(
-        *(holds_whatever_comes, Store, "_is_current", Cached),
+        *(stores_what_was_removed, Store, "_placed", Cached),
         (("compute",), ("invalidate", "get")),
     ),
     Canary(

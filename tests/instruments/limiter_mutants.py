@@ -1,4 +1,4 @@
-"""Which modules of the limiters are mutated, what kills the mutants, and what can't.
+"""Which modules are mutated, what kills the mutants, and what can't.
 
 Results are written down in `mutants.json`, with a hash of all mutants of a module:
 while that fits, nothing has to be run again. `python -m instruments.limiter_mutants`,
@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import concutil
 
+from . import cache_mutants
 from .explained_mutants import EXPLAINED
 from .mutant_runs import Report, Subject, run
 
@@ -58,6 +59,7 @@ FIRST: Final[dict[str, Sequence[str]]] = {
     "_core/admission.py": ("core/test_admission.py", "limits/test_changes.py"),
     "_core/buckets.py": ("core/test_buckets.py",),
     "_core/ticket.py": ("limits/test_costs.py",),
+    **cache_mutants.FIRST,
 }
 # What is run when these let a mutant live.
 _THEN: Final = (
@@ -74,7 +76,8 @@ _THEN: Final = (
 def subject(module: str) -> Subject:
     """Return *module* with the tests that should kill its mutants."""
     first = FIRST[module]
-    then = [name for name in _THEN if name not in first]
+    whole = cache_mutants.THEN if module in cache_mutants.FIRST else _THEN
+    then = [name for name in whole if name not in first]
     # None of the first tests takes a second: what hangs is to be noticed soon.
     parts = [
         f"{_OPTIONS} --timeout={limit} {' '.join(f'tests/{name}' for name in names)}"

@@ -78,6 +78,15 @@ def test_random_schedules_of_random_programs(
     tell(try_at_random(subject, schedules=BUDGET.cache_schedules))
 
 
+@pytest.mark.smoke
+@pytest.mark.slow
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_all_orders_of_two(subject: type[Cached], tell: Tell) -> None:
+    """Two who use a cache at the same time do what one after the other could."""
+    two = plans(subject.alphabet, threads=2, length=1)
+    tell(exhaust(subject, two, bound=1, held=HOLD_S, grain="lock"))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not BUDGET.exhausted, reason="it is done in full on one Python")
