@@ -20,7 +20,7 @@ CLIENTS: Final = 3
 _NAMES: Final = ("compute", "fail", "get", "set", "invalidate", "clear", "compute")
 
 
-class _Failure(Exception):
+class _Failure(Exception):  # noqa: N818  # says what happened
     """What a computation fails with: its first argument is the result."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from typing import final
 
 import anyio
+import anyio.lowlevel
 
 from concutil import Cache
 from concutil._cache import flights
@@ -49,9 +50,9 @@ class Led:
 
     async def compute(self) -> str:
         """Suspend several times, the last time until somebody helps."""
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         await self.go.wait()
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         self.computed += 1
         return "value"
 

@@ -78,10 +78,11 @@ def subject(module: str) -> Subject:
     first = FIRST[module]
     whole = cache_mutants.THEN if module in cache_mutants.FIRST else _THEN
     then = [name for name in whole if name not in first]
-    # None of the first tests takes a second: what hangs is to be noticed soon.
+    # The first tests take a second each, or a few: what hangs is to be noticed soon.
+    limits = (20, 60) if module in cache_mutants.FIRST else (5, 20)
     parts = [
         f"{_OPTIONS} --timeout={limit} {' '.join(f'tests/{name}' for name in names)}"
-        for limit, names in ((5, first), (20, then))
+        for limit, names in zip(limits, (first, then), strict=True)
     ]
     package = Path(concutil.__file__).parent
     return Subject(package, module, ("-c", _DRIVER, *parts), _LIMIT_S)
