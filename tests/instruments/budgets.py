@@ -97,7 +97,7 @@ _ELSEWHERE: Final = Budget(
     mutants=False,
     # Without the GIL they are delivered in the same places, and take ten times as long.
     interrupts=not _FREE_THREADED,
-    cache_schedules=200,
+    cache_schedules=400,
     cache_histories=400,
 )
 BUDGET: Final = _GATE if _IN_FULL else _ELSEWHERE
