@@ -79,7 +79,7 @@ _GATE: Final = Budget(
     histories=10_000,
     mutants=True,
     interrupts=True,
-    cache_schedules=1_000,
+    cache_schedules=800,
     cache_histories=2_000,
     exhausted=(
         Exhaustion(threads=2, length=2, bound=1, grain="line"),

@@ -1,4 +1,8 @@
-"""What kills the mutants of caches: see `limiter_mutants`, which runs them."""
+"""What kills the mutants of caches: see `limiter_mutants`, which runs them.
+
+They are not recorded yet, so the gate does not ask for them: add these modules to
+`limiter_mutants.FIRST` as soon as each is killed or explained.
+"""
 
 from __future__ import annotations
 

@@ -59,7 +59,6 @@ FIRST: Final[dict[str, Sequence[str]]] = {
     "_core/admission.py": ("core/test_admission.py", "limits/test_changes.py"),
     "_core/buckets.py": ("core/test_buckets.py",),
     "_core/ticket.py": ("limits/test_costs.py",),
-    **cache_mutants.FIRST,
 }
 # What is run when these let a mutant live.
 _THEN: Final = (
@@ -75,11 +74,12 @@ _THEN: Final = (
 
 def subject(module: str) -> Subject:
     """Return *module* with the tests that should kill its mutants."""
-    first = FIRST[module]
-    whole = cache_mutants.THEN if module in cache_mutants.FIRST else _THEN
+    of_caches = module in cache_mutants.FIRST
+    first = cache_mutants.FIRST[module] if of_caches else FIRST[module]
+    whole = cache_mutants.THEN if of_caches else _THEN
     then = [name for name in whole if name not in first]
     # The first tests take a second each, or a few: what hangs is to be noticed soon.
-    limits = (20, 60) if module in cache_mutants.FIRST else (5, 20)
+    limits = (20, 60) if of_caches else (5, 20)
     parts = [
         f"{_OPTIONS} --timeout={limit} {' '.join(f'tests/{name}' for name in names)}"
         for limit, names in zip(limits, (first, then), strict=True)

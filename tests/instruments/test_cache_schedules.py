@@ -21,7 +21,7 @@ from .battery import (
 from .budgets import BUDGET
 from .cache_canaries import CANARIES, Canary
 from .cache_circles import Circling
-from .cache_subjects import SUBJECTS, Cached
+from .cache_subjects import SUBJECTS, Cached, Crowded, Expiring, Looped
 from .explorer import Pct, Random, Search, explore
 from .explorer.primitives import WITH_IS_A_CALL
 
@@ -31,10 +31,7 @@ Tell = Callable[[object], None]
 LEFT_BEHIND: Final = (
     {
         "Cached": 158,
-        "Unkept": 140,
-        "Evicting": 140,
         "Crowded": 182,
-        "Heavy": 210,
         "Expiring": 112,
         "Looped": 212,
         "Circling": 754,
@@ -42,10 +39,7 @@ LEFT_BEHIND: Final = (
     if WITH_IS_A_CALL
     else {
         "Cached": 100,
-        "Unkept": 100,
-        "Evicting": 92,
         "Crowded": 92,
-        "Heavy": 92,
         "Expiring": 68,
         "Looped": 140,
         "Circling": 586,
@@ -121,7 +115,7 @@ def test_all_schedules_of_two_who_close_a_circle(plan: Plan, tell: Tell) -> None
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore:.* was never awaited:RuntimeWarning")
-@each
+@pytest.mark.parametrize("subject", [Cached, Crowded, Expiring, Looped, Circling])
 def test_interrupts_leave_nothing_to_wait_for(
     subject: type[Subject], tell: Tell
 ) -> None:
