@@ -38,11 +38,11 @@ LEFT_BEHIND: Final = (
     }
     if WITH_IS_A_CALL
     else {
-        "Cached": 100,
-        "Crowded": 92,
-        "Expiring": 68,
-        "Looped": 140,
-        "Circling": 586,
+        "Cached": 124,
+        "Crowded": 100,
+        "Expiring": 72,
+        "Looped": 164,
+        "Circling": 646,
     }
 )
 
