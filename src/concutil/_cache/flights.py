@@ -118,9 +118,8 @@ class _Threads:
         if step.over:  # nobody needs it to go on
             return ()
         onward = list(step.needs.values())
-        if step.key is not _THREAD and step.thread in self.blocked:
-            onward.append(self.blocked[step.thread])
-        return onward
+        here = None if step.key is _THREAD else self.blocked.get(step.thread)
+        return onward if here is None else [*onward, here]
 
 
 @contextmanager
@@ -135,10 +134,12 @@ def _waiting(goal: Step, *, blocks: bool) -> Iterator[None]:
         RecursiveComputeError: If *goal* waits for who would wait here.
     """
     me = object()
-    mine = [step] if (step := live(innermost.get())) is not None else []
-    if blocks:
-        mine.append(_threads.here())
+    mine: list[Step] = []
     try:
+        if (computing := live(innermost.get())) is not None:
+            mine.append(computing)
+        if blocks:
+            mine.append(_threads.here())
         for step in mine:
             step.needs[me] = goal
         circle = way(goal, mine, _threads.onward) if mine else None
@@ -148,7 +149,7 @@ def _waiting(goal: Step, *, blocks: bool) -> Iterator[None]:
     finally:
         for step in mine:
             step.needs.pop(me, None)
-        if blocks and not mine[-1].needs:
+        if blocks and mine and not mine[-1].needs:
             _threads.blocked.pop(mine[-1].thread, None)
 
 

@@ -83,7 +83,11 @@ class Lead:
 
     def __enter__(self) -> None:
         assert self._flight is not None
-        begin(self._flight.step)
+        try:
+            begin(self._flight.step)
+        except BaseException:  # Ctrl-C
+            self._drop()
+            raise
 
     def __exit__(
         self,
@@ -117,11 +121,16 @@ class Lead:
             keeper.terms.tell(gone)
         return served
 
-    # Ctrl-C can come between the making of this and its block.
+    def _drop(self) -> None:
+        """Give up what was not entered; never blocks."""
+        flight, self._flight = self._flight, None
+        assert flight is not None
+        flight.state = "abandoned"
+        end(flight.step, here=False)
+        self._keeper.ended.append(flight)
+        self._keeper.settle(wait=False)
+
+    # Ctrl-C can come between the making of this and its block, or while it is made.
     def __del__(self) -> None:  # noqa: HC11 - see above
-        flight = self._flight
-        if flight is not None:
-            flight.state = "abandoned"
-            end(flight.step, here=False)
-            self._keeper.ended.append(flight)
-            self._keeper.settle(wait=False)
+        if getattr(self, "_flight", None) is not None:
+            self._drop()
