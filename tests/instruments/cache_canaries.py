@@ -31,22 +31,25 @@ def publishes_twice(
 ) -> bool:
     """End a flight in one critical section, and hold its value in another."""
     with self._lock:
-        current = flight is None or self._is_current(flight)
+        current = flight is None or self.flights.get(entry.key) is flight
         if current:
             self.flights.pop(entry.key, None)
         if flight is not None:
             flight.value, flight.state = entry.value, "computed"
     with self._lock:
         if current:
-            self.lru.make_room(entry, now, gone)
-            self.lru.put(entry, now, gone)
+            self.lru.place(entry, now, gone)
     return True
 
 
-def abandons_silently(self: Store, flight: Flight, *, wait: bool) -> None:
-    """End a flight without a value, and wake nobody."""
-    flight.state = "abandoned"
-    self._dropped.append(flight)
+def settles_silently(self: Store, *, wait: bool) -> None:
+    """Forget flights that were abandoned, and wake nobody who waits for them."""
+    while self.ended:
+        flight = self.ended.popleft()
+        if flight.state == "abandoned":
+            self._forget(flight, wait=wait)
+        else:
+            flight.wake_all()
 
 
 def stores_what_was_removed(
@@ -54,8 +57,7 @@ def stores_what_was_removed(
 ) -> bool:
     """Hold what was computed, even if its key was removed since that began."""
     with self._lock:
-        self.lru.make_room(entry, now, gone)
-        self.lru.put(entry, now, gone)
+        self.lru.place(entry, now, gone)
         self.flights.pop(entry.key, None)
         if flight is not None:
             flight.value, flight.state = entry.value, "computed"
@@ -67,13 +69,15 @@ def makes_room_afterwards(
 ) -> bool:
     """Hold a value, and evict what it takes the place of later."""
     with self._lock:
-        self.lru.put(entry, now, gone)
+        most, self.lru.maxsize = self.lru.maxsize, None
+        self.lru.place(entry, now, gone)
+        self.lru.maxsize = most
         self.flights.pop(entry.key, None)
         if flight is not None:
             flight.value, flight.state = entry.value, "computed"
     with self._lock:
-        spare = Entry(entry.key, None)
-        return self.lru.make_room(spare, now, gone)
+        again = Entry(entry.key, entry.value)
+        return self.lru.place(again, now, gone)
 
 
 def looks_twice(self: _Threads, step: Step) -> Iterable[Step]:
@@ -113,7 +117,7 @@ CANARIES: Final = (
     Canary(registers_after_looking, Flight, "wait", Cached, (("compute",),) * 2),
     Canary(publishes_twice, Store, "_placed", Cached, (("compute",),) * 2),
     Canary(
-        *(abandons_silently, Store, "abandon", Unkept),
+        *(settles_silently, Store, "settle", Unkept),
         *((("stop",), ("compute",)), HOLD_S),
     ),
     Canary(

@@ -155,7 +155,7 @@ class Circling(
         for key in "abc":
             contextvars.Context().run(self.cache.get_or_compute, key, lambda: "")
         assert not self.cache._store.flights
-        assert not self.cache._store._dropped
+        assert not self.cache._store.ended
 
     def check(self, calls: Sequence[Call]) -> None:
         """Nobody was told of a circle that there was not."""

@@ -161,7 +161,7 @@ class Cached(
         for key in ("a", "b"):  # that could hang, if anything can
             contextvars.Context().run(self.cache.get_or_compute, key, lambda: None)
         assert not keeper.flights
-        assert not keeper._dropped
+        assert not keeper.ended
 
     def check(self, calls: Sequence[Call]) -> None:
         journal = self.journal
@@ -258,7 +258,7 @@ class Expiring(
 
     def settled(self) -> None:
         super().settled()
-        known = {(it.key, it.when) for it in self.cache._store.lru._dates._heap}
+        known = {(it.key, it.when) for it in self.cache._store.lru._dates.heap}
         for entry in self.held:
             assert entry.expires is not None
             assert (entry.key, entry.expires) in known or (

@@ -30,19 +30,19 @@ Tell = Callable[[object], None]
 # Interrupts of a running thread that leave something behind; the numbers may only fall.
 LEFT_BEHIND: Final = (
     {
-        "Cached": 158,
-        "Crowded": 182,
-        "Expiring": 112,
-        "Looped": 212,
-        "Circling": 754,
+        "Cached": 108,
+        "Crowded": 130,
+        "Expiring": 74,
+        "Looped": 138,
+        "Circling": 324,
     }
     if WITH_IS_A_CALL
     else {
-        "Cached": 124,
-        "Crowded": 100,
+        "Cached": 44,
+        "Crowded": 32,
         "Expiring": 72,
-        "Looped": 164,
-        "Circling": 646,
+        "Looped": 56,
+        "Circling": 148,
     }
 )
 

@@ -15,7 +15,7 @@ from concutil import Cache
 from concutil._cache.store import Store
 from patience import eventually, threads
 
-from .cache_canaries import abandons_silently
+from .cache_canaries import settles_silently
 from .cache_scenarios import KEY, Failed, Led, Nested, Promoted, Refreshed, Waiting
 from .sweep import sweep
 from .ways import WAYS
@@ -42,7 +42,7 @@ def test_waiters_that_nobody_wakes_are_found(
     monkeypatch: pytest.MonkeyPatch, tell: Callable[[object], None]
 ) -> None:
     """The sweep finds who waits for a computation that was cancelled."""
-    monkeypatch.setattr(Store, "abandon", abandons_silently)
+    monkeypatch.setattr(Store, "settle", settles_silently)
     report = sweep("Cache, planted", Led)
     tell(f"{report}".splitlines()[0])
     assert report.ways("asyncio") == set(WAYS["asyncio"])

@@ -255,8 +255,11 @@ class Store:
         With `wait=False` it never blocks, as code that the collector runs must not.
         Until it is forgotten, an abandoned flight is as good as none.
         """
-        while self.ended:
-            flight = self.ended.popleft()
+        while True:
+            try:
+                flight = self.ended.popleft()
+            except IndexError:
+                return
             try:
                 flight.wake_all()
                 settled = flight.state != "abandoned" or self._forget(flight, wait=wait)
