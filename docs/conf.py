@@ -36,7 +36,6 @@ nitpick_ignore_regex = [
     # The standard library's own reference isn't looked up: builds need no network.
     ("py:class", r"(collections|datetime|types|typing|typing_extensions)\..+"),
     ("py:class", r"(concutil\._.+\.)?[A-Z]"),  # type variables
-    ("py:class", r"concutil\._limits\.view\.LimiterView"),  # `limiters[key]` gives it
 ]
 
 myst_heading_anchors = 3  # so that pages can link to a heading

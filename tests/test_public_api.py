@@ -23,6 +23,7 @@ from concutil import (
     ConcutilError,
     KeyedRateLimiter,
     LimiterStats,
+    LimiterView,
     Permit,
     Rate,
     RateLimiter,
@@ -97,6 +98,10 @@ SHOWN: dict[str, tuple[Callable[[], object], str]] = {
     "concutil.LimiterStats": (
         lambda: LimiterStats(**dict.fromkeys(LimiterStats.__slots__, 0)),
         f"LimiterStats({', '.join(f'{name}=0' for name in LimiterStats.__slots__)})",
+    ),
+    "concutil.LimiterView": (
+        lambda: KeyedRateLimiter("100/s", name="users")["eve"],
+        "<limiter 'users' for 'eve', 100/s burst 1: 0 waiting>",
     ),
     "concutil.Permit": (
         lambda: RateLimiter("100/s", name="api").permit(),
@@ -283,7 +288,7 @@ def made_by_users(value: Any) -> bool:
     if not isinstance(value, type):
         return True
     records = (Event, CacheStats, LimiterStats)
-    ours = (*records, BaseException, Attempt, Permit, Retry, Subscription)
+    ours = (*records, BaseException, Attempt, LimiterView, Permit, Retry, Subscription)
     return not (issubclass(value, ours) or getattr(value, "_is_protocol", False))
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ._limits.limiter import LimiterStats as LimiterStats
     from ._limits.limiter import RateLimiter as RateLimiter
     from ._limits.permit import Permit as Permit
+    from ._limits.view import LimiterView as LimiterView
     from ._retry.attempts import Attempt as Attempt
     from ._retry.budget import RetryBudget as RetryBudget
     from ._retry.retry import Retry as Retry
@@ -35,6 +36,7 @@ __all__ = (
     "ConcutilError",
     "KeyedRateLimiter",
     "LimiterStats",
+    "LimiterView",
     "Permit",
     "Rate",
     "RateLimitExceeded",
@@ -59,6 +61,7 @@ _HOMES = {
     "ConcutilError": "_errors",
     "KeyedRateLimiter": "_limits.keyed",
     "LimiterStats": "_limits.limiter",
+    "LimiterView": "_limits.view",
     "Permit": "_limits.permit",
     "Rate": "_core.rates",
     "RateLimitExceeded": "_errors",

@@ -50,8 +50,10 @@ class Budget:
         soak_calls: Calls in each world.
         timelines: Programs of calls that are compared with a model, in each world.
         schedules: Random and PCT schedules of each subject.
+        cache_schedules: The same of each kind of cache, of which there are many.
         interrupts: Whether each operation is interrupted everywhere.
         histories: Histories of each subject whose order is looked for.
+        cache_histories: The same of caches.
         mutants: Whether the mutants of modules that changed are run.
         exhausted: Programs of a subject of which every schedule is run, with holders
             that leave at once and with holders that wait first.
@@ -64,6 +66,8 @@ class Budget:
     histories: int
     mutants: bool
     interrupts: bool
+    cache_schedules: int
+    cache_histories: int
     exhausted: tuple[Exhaustion, ...] = ()
 
 
@@ -75,6 +79,8 @@ _GATE: Final = Budget(
     histories=10_000,
     mutants=True,
     interrupts=True,
+    cache_schedules=800,
+    cache_histories=2_000,
     exhausted=(
         Exhaustion(threads=2, length=2, bound=1, grain="line"),
         Exhaustion(threads=2, length=1, bound=2, grain="line", core=True),
@@ -91,6 +97,8 @@ _ELSEWHERE: Final = Budget(
     mutants=False,
     # Without the GIL they are delivered in the same places, and take ten times as long.
     interrupts=not _FREE_THREADED,
+    cache_schedules=400,
+    cache_histories=400,
 )
 BUDGET: Final = _GATE if _IN_FULL else _ELSEWHERE
 

@@ -27,9 +27,14 @@ from typing import Any, Final, final
 import concutil
 
 from .battery import HOLD_S, Subject, exhaust_one, plans, try_at_random
+from .cache_fire import fire
+from .histories import from_schedules
+from .recorder import Trial
 
 LEDGER: Final = Path(__file__).with_name("ledger.jsonl")
 SLICE_SCHEDULES_COUNT: Final = 5_000  # of a random search, before the next has its turn
+SLICE_HISTORIES_COUNT: Final = 2_000
+SLICE_S: Final = 10.0  # of real threads
 _SEED_BITS: Final = 32
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600}
 
@@ -97,6 +102,26 @@ def exhausting(subject: type[Subject]) -> Search:
         return done.programs, done.schedules, done.steps
 
     return Search(f"{subject.__name__}, all schedules of a program", search)
+
+
+def under_fire() -> Search:
+    """Return the search by real threads, whose keys are compared by Python code."""
+
+    def search(seed: int) -> tuple[int, int, int]:
+        return 1, 1, fire(seed, SLICE_S)
+
+    return Search("Cache, under fire", search)
+
+
+def histories_of(trial: Trial[Any]) -> Search:
+    """Return the search for histories that have no order."""
+
+    def search(seed: int) -> tuple[int, int, int]:
+        done = from_schedules(trial, histories=SLICE_HISTORIES_COUNT, seed=seed)
+        assert done.failure is None, done.failure
+        return done.programs, done.histories, done.calls
+
+    return Search(f"{trial.name}, histories", search)
 
 
 def go(
@@ -197,11 +222,21 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _all() -> list[Search]:
+    from .cache_circles import Circling
+    from .cache_desk import SCHEDULES
+    from .cache_subjects import SUBJECTS
     from .test_limiter_schedules import Placed, Rated, RatedAndPlaced
     from .test_retry_schedules import Budgeted, Retrying
 
-    subjects = Rated, Placed, RatedAndPlaced, Budgeted, Retrying
-    return [make(subject) for make in (at_random, exhausting) for subject in subjects]
+    subjects = (
+        *(Rated, Placed, RatedAndPlaced, Budgeted, Retrying),
+        *(*SUBJECTS, Circling),
+    )
+    return [
+        *(make(subject) for make in (at_random, exhausting) for subject in subjects),
+        histories_of(SCHEDULES),
+        under_fire(),
+    ]
 
 
 if __name__ == "__main__":

@@ -39,6 +39,9 @@ EXPLAINED: Final[dict[str, dict[str, str]]] = {
         "Gate.read: as if always: `if self.inbox:`": _EAGER,
         "Gate.read: as if always: `if self.inbox:` (2)": _EAGER,
     },
+    "_limits/limiter.py": {
+        "RateLimiter.__aenter__: as if always: `if gate.inbox:`": _EAGER,
+    },
     "_core/admission.py": {
         "Admission._unqueue: as if never: `if not self.lines:`": _DRIFT,
         "Admission._unqueue: not given back: `self._queued.clear()`": _DRIFT,

@@ -1,4 +1,4 @@
-"""Which modules of the limiters are mutated, what kills the mutants, and what can't.
+"""Which modules are mutated, what kills the mutants, and what can't.
 
 Results are written down in `mutants.json`, with a hash of all mutants of a module:
 while that fits, nothing has to be run again. `python -m instruments.limiter_mutants`,
@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import concutil
 
+from . import cache_mutants
 from .explained_mutants import EXPLAINED
 from .mutant_runs import Report, Subject, run
 
@@ -55,8 +56,19 @@ FIRST: Final[dict[str, Sequence[str]]] = {
     "_limits/permit.py": (
         *("limits/test_threads.py", "limits/test_costs.py", "limits/test_tasks.py"),
     ),
+    "_limits/limiter.py": (
+        *("limits/test_options.py", "limits/test_changes.py"),
+        *("limits/test_asyncio.py", "limits/test_threads.py"),
+    ),
+    "_limits/shard.py": ("limits/test_keyed.py", "limits/test_keyed_worlds.py"),
+    "_limits/shards.py": (
+        "limits/test_keyed.py",
+        "instruments/test_keyed_schedules.py",
+    ),
+    "_limits/view.py": ("limits/test_keyed.py", "limits/test_keyed_worlds.py"),
     "_core/admission.py": ("core/test_admission.py", "limits/test_changes.py"),
     "_core/buckets.py": ("core/test_buckets.py",),
+    "_core/ledger.py": ("core/test_ledger.py", "limits/test_keyed.py"),
     "_core/ticket.py": ("limits/test_costs.py",),
 }
 # What is run when these let a mutant live.
@@ -73,12 +85,15 @@ _THEN: Final = (
 
 def subject(module: str) -> Subject:
     """Return *module* with the tests that should kill its mutants."""
-    first = FIRST[module]
-    then = [name for name in _THEN if name not in first]
-    # None of the first tests takes a second: what hangs is to be noticed soon.
+    of_caches = module in cache_mutants.FIRST
+    first = cache_mutants.FIRST[module] if of_caches else FIRST[module]
+    whole = cache_mutants.THEN if of_caches else _THEN
+    then = [name for name in whole if name not in first]
+    # The first tests take a second each, or a few: what hangs is to be noticed soon.
+    limits = (20, 60) if of_caches else (5, 20)
     parts = [
         f"{_OPTIONS} --timeout={limit} {' '.join(f'tests/{name}' for name in names)}"
-        for limit, names in ((5, first), (20, then))
+        for limit, names in zip(limits, (first, then), strict=True)
     ]
     package = Path(concutil.__file__).parent
     return Subject(package, module, ("-c", _DRIVER, *parts), _LIMIT_S)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from concutil import RateLimiter
+from concutil._limits.gate import Gate
 from concutil.testing import ManualClock
 from patience import eventually, threads
 
@@ -85,6 +86,59 @@ def test_a_rate_handed_to_a_cancelled_task_is_given_back() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert tat - 5 < limiter.stats().next_in <= tat
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_task_is_passed_over_before_it_runs() -> None:
+    """Who was cancelled, and hasn't run since, is granted nothing any more."""
+
+    async def main() -> list[str]:
+        limiter, entered = RateLimiter(max_concurrent=1), []
+        await limiter.__aenter__()
+        tasks = [asyncio.create_task(enter(limiter, entered, name)) for name in "abc"]
+        await until_waiting(limiter, 3)
+        for task in tasks[:2]:
+            task.cancel()
+        await limiter.__aexit__(None, None, None)
+
+        stats = limiter.stats()  # before any of them has run
+        assert (stats.waiting, stats.in_flight) == (0, 1), "the last has the place"
+        assert (stats.granted, stats.cancelled) == (2, 2)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert limiter.stats().cancelled == 2
+        assert limiter.stats().in_flight == 0
+        return entered
+
+    assert asyncio.run(main()) == ["c"]
+
+
+def test_what_the_collector_left_is_done_by_who_held_the_lock() -> None:
+    """A place that comes free while a task holds the lock is free when it has left."""
+
+    class Visited:
+        """A lock that the collector visits while a task holds it."""
+
+        def __init__(self, gate: Gate) -> None:
+            self.gate = gate
+            self.lock = gate.lock
+
+        def acquire(self) -> None:
+            self.lock.acquire()
+
+        def release(self) -> None:
+            self.gate.lock = self.lock
+            self.gate.leave(GeneratorExit)
+            self.lock.release()
+
+    async def main() -> None:
+        limiter = RateLimiter(max_concurrent=2)
+        await limiter.__aenter__()
+        gate = limiter._gate
+        gate.lock = cast("Any", Visited(gate))
+        await limiter.__aenter__()
+        assert not gate.inbox
+        assert gate.admission.running == 1
 
     asyncio.run(main())
 

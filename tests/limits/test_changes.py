@@ -123,6 +123,24 @@ def test_an_update_keeps_the_debt(clock: ManualClock) -> None:
     assert repr(limiter) == "<RateLimiter 2/s burst 10: 0 waiting>"
 
 
+def test_a_new_text_names_its_own_burst() -> None:
+    """What `burst=` said of the first rates isn't said of those of an update."""
+    limiter = RateLimiter("1/s", burst=10)
+    limiter.update("2/s")
+    assert repr(limiter) == "<RateLimiter 2/s burst 1: 0 waiting>"
+
+
+@pytest.mark.parametrize("places", [None, 3])
+async def test_who_leaves_is_counted_where_there_are_places(places: int | None) -> None:
+    """A limiter of rates alone keeps no count of who leaves."""
+    limiter = RateLimiter("9/s burst 9", max_concurrent=places)
+    with limiter:
+        pass
+    async with limiter:
+        pass
+    assert limiter._gate.admission.left == (0 if places is None else 2)
+
+
 def test_a_change_counts_from_the_time_of_its_caller(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -378,6 +378,9 @@ class Sleeper:
             raise KeyboardInterrupt
         return True
 
+    def is_leaving(self) -> bool:
+        return False
+
 
 @pytest.fixture
 def crowded() -> Crowd:

@@ -130,6 +130,28 @@ def test_a_finished_loop_is_noticed(backend: str) -> None:
     assert made[0].wake() is True, "it went on by itself before the loop ended"
 
 
+def test_a_task_that_was_cancelled_is_leaving() -> None:
+    """A parked task of asyncio is leaving from its cancellation on, not by waking."""
+
+    async def main() -> None:
+        world = waiters.running_world()
+        waiter = world.waiter()
+        assert not waiter.is_leaving(), "it isn't even parked"
+
+        async def park() -> None:
+            await world.park(waiter, inf)
+
+        for end in ("wake", "cancel"):
+            task = asyncio.create_task(park())
+            await asyncio.sleep(0)
+            assert not waiter.is_leaving()
+            waiter.wake() if end == "wake" else task.cancel()
+            assert waiter.is_leaving() is (end == "cancel")
+            await asyncio.wait([task])
+
+    asyncio.run(main())
+
+
 @pytest.mark.anyio
 async def test_a_time_of_a_clock_that_has_come_does_not_park() -> None:
     """A clock that moved on before the parking wakes nobody, and nobody parks."""

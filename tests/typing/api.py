@@ -28,19 +28,24 @@ import concutil.events
 import concutil.testing
 from concutil import (
     Attempt,
+    Cache,
+    CacheStats,
     ConcutilError,
     KeyedRateLimiter,
     LimiterStats,
+    LimiterView,
     Permit,
     Rate,
     RateLimiter,
     RateLimitExceeded,
+    RecursiveComputeError,
     Retry,
     RetryBudget,
     parse_retry_after,
     retry,
 )
 from concutil.events import (
+    CacheRefreshFailed,
     Event,
     LimiterPaused,
     LimiterRefused,
@@ -335,7 +340,7 @@ assert_type(limiters, KeyedRateLimiter)
 assert_type(KeyedRateLimiter(calls_per_second=5, burst=2, slack=0), KeyedRateLimiter)
 assert_type(KeyedRateLimiter(max_concurrent=2, clock=ManualClock()), KeyedRateLimiter)
 assert_type(len(limiters), int)
-of_one = limiters["Ada"]
+of_one = assert_type(limiters["Ada"], LimiterView)
 of_a_pair = limiters["Ada", 5]
 _ = assert_type(of_one.permit({"tokens": 5}, timeout=1), Permit)
 assert_type(of_a_pair.try_permit(), Permit | None)
@@ -516,6 +521,112 @@ with no_waiting():
             assert_type(attempt.last_exception, Exception | None)
             assert_type(attempt.next_wait, float)
             assert_type(attempt.remaining, float | None)
+
+# --- caches --------------------------------------------------------------------------
+
+pages: Cache[str, bytes] = Cache()
+assert_type(Cache[str, bytes](100), Cache[str, bytes])
+assert_type(Cache[int, str](None, ttl=5, stale=timedelta(1)), Cache[int, str])
+assert_type(Cache[int, str](maxsize=0, name="ids", clock=None), Cache[int, str])
+assert_type(
+    Cache[tuple[int, str], float | None](), Cache[tuple[int, str], float | None]
+)
+
+
+def lasting(key: str, value: bytes) -> float | timedelta | None:
+    """Say how long a value is fresh."""
+    return None
+
+
+def weight(key: str, value: bytes) -> int:
+    """Say what a value weighs."""
+    return len(value)
+
+
+def told(
+    key: str, value: bytes, cause: Literal["size", "expired", "replaced", "removed"]
+) -> None:
+    """Hear of what is held no longer."""
+
+
+assert_type(Cache(ttl=lasting, weigh=weight, on_evict=told), Cache[str, bytes])
+inferred: Cache[str, bytes] = Cache(
+    10_000, ttl=lambda key, value: len(value), on_evict=lambda key, value, cause: None
+)
+
+assert_type(pages["a"], bytes)
+pages["a"] = b""
+del pages["a"]
+assert_type("a" in pages, bool)
+assert_type(5 in pages, bool)
+assert_type(len(pages), int)
+assert_type(bool(pages), bool)
+assert_type(iter(pages), Iterator[str])
+assert_type(list(pages), list[str])
+assert_type(pages.get("a"), bytes | None)
+assert_type(pages.get("a", None), bytes | None)
+assert_type(pages.get("a", b""), bytes)
+assert_type(pages.get("a", 5), bytes | int)
+assert_type(pages.peek("a"), bytes | None)
+assert_type(pages.peek("a", default=b""), bytes)
+assert_type(pages.peek("a", 5), bytes | int)
+assert_type(pages.set("a", b""), None)
+assert_type(pages.set("a", b"", ttl=None), None)
+assert_type(pages.set("a", b"", ttl=timedelta(1)), None)
+assert_type(pages.set("a", b"", ttl=lasting), None)
+assert_type(pages.invalidate("a", "b"), int)
+assert_type(pages.clear(), None)
+assert_type(pages.snapshot(), dict[str, bytes])
+assert_type(pages.stats(), CacheStats)
+
+
+def read() -> bytes:
+    """Compute a value."""
+    return b""
+
+
+async def read_soon() -> bytes:
+    """Compute a value in a task."""
+    return b""
+
+
+assert_type(pages.get_or_compute("a", read), bytes)
+assert_type(pages.get_or_compute("a", lambda: b"", ttl=5), bytes)
+
+
+async def use_pages() -> None:
+    """The async twin takes any function that returns an awaitable."""
+    assert_type(await pages.aget_or_compute("a", read_soon), bytes)
+    assert_type(await pages.aget_or_compute("a", read_soon, ttl=None), bytes)
+    future: asyncio.Future[bytes] = asyncio.Future()
+    assert_type(await pages.aget_or_compute("a", lambda: future), bytes)
+
+
+page_stats = pages.stats()
+assert_type(page_stats.hits, int)
+assert_type(page_stats.misses, int)
+assert_type(page_stats.computes, int)
+assert_type(page_stats.joins, int)
+assert_type(page_stats.failures, int)
+assert_type(page_stats.evictions, int)
+assert_type(page_stats.size, int)
+assert_type(page_stats.maxsize, int | None)
+
+try:
+    pages.get_or_compute("a", read)
+except RecursiveComputeError as recursion:
+    assert_type(recursion.keys, tuple[object, ...])
+
+
+def cache_hook(event: Event) -> None:
+    """What a cache tells of is typed as well."""
+    if isinstance(event, CacheRefreshFailed):
+        assert_type(event.cache, str | None)
+        assert_type(event.key, object)
+        assert_type(event.error, Exception)
+
+
+CacheRefreshFailed(cache="pages", key="a", error=OSError())
 
 # --- errors --------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from concutil import (
     Attempt,
+    Cache,
     KeyedRateLimiter,
     Permit,
     Rate,
@@ -199,3 +200,41 @@ async def cancel() -> None:
     await cancelled_at(1, coroutine)  # type: ignore[call-arg]  # page is missing
     await cancelled_at(coroutine, 1)  # type: ignore[arg-type]  # n comes first
     await cancelled_at(1, plain, 1)  # type: ignore[arg-type]  # not an async function
+
+
+# --- caches --------------------------------------------------------------------------
+
+pages: Cache[str, bytes] = Cache(100)
+
+
+async def read_soon() -> bytes:
+    """Compute a value in a task."""
+    return b""
+
+
+async def use_pages() -> None:
+    """What the async twin refuses."""
+    await pages.aget_or_compute("a", bytes)  # type: ignore[arg-type]  # it isn't async
+    await pages.aget_or_compute(5, read_soon)  # type: ignore[arg-type]  # not a str
+    await pages.aget_or_compute("a", read_soon())  # type: ignore[arg-type]  # uncalled
+
+
+Cache("100")  # type: ignore[arg-type]  # a whole number
+Cache(100, 5)  # type: ignore[call-arg]  # ttl is keyword-only
+Cache(ttl="5")  # type: ignore[arg-type]  # seconds, a timedelta or a function
+Cache(stale=True, weigh=5)  # type: ignore[arg-type]  # a function
+Cache[list[int], int]()  # type: ignore[type-var]  # a list is no key
+pages[5]  # type: ignore[index]  # not a str
+pages["a"] = "text"  # type: ignore[assignment]  # not bytes
+pages.get()  # type: ignore[call-overload]  # of which key?
+pages.set("a", b"", 5)  # type: ignore[call-arg]  # ttl is keyword-only
+pages.set("a", b"", ttl="5")  # type: ignore[arg-type]  # seconds or a timedelta
+pages.get_or_compute("a", b"")  # type: ignore[arg-type]  # a function
+pages.get_or_compute("a", int)  # type: ignore[arg-type]  # which returns bytes
+pages.get_or_compute("a", read_soon)  # type: ignore[arg-type]  # aget_or_compute
+pages.invalidate(5)  # type: ignore[arg-type]  # not a str
+pages.maxsize = 5  # type: ignore[attr-defined]  # made once for all
+
+
+class MyCache(Cache[str, bytes]):  # type: ignore[misc]  # it is final
+    """A cache is used, not inherited."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterator
 from datetime import timedelta
 from functools import partial
 from operator import attrgetter
-from types import CoroutineType, EllipsisType
+from types import EllipsisType
 from typing import Any, Generic, TypeVar, cast, final, overload
 
 from .._core.lru import Cause, Entry
@@ -118,17 +118,27 @@ class Cache(Generic[K, V]):
 
         .. versionadded:: 0.1
         """
-        entry = self._hit(key) or self._store.missed(key)
-        return default if entry is None else cast("V", entry.value)
+        # As `_hit`, in one piece.
+        try:
+            entry = self._entries[key]
+            if entry.expires is None or self._now() < entry.expires:
+                entry.tick = self._tick()
+                value: V = entry.value
+                return value
+        except KeyError:
+            pass
+        found = self._store.missed(key)
+        return default if found is None else cast("V", found.value)
 
     def __getitem__(self, key: K) -> V:
         entry = self._hit(key) or self._store.missed(key)
         if entry is None:
             raise KeyError(key)
-        return cast("V", entry.value)
+        value: V = entry.value
+        return value
 
     def __setitem__(self, key: K, value: V) -> None:
-        self._store.hold(self._store.terms.entry(key, value, ...))
+        self.set(key, value)
 
     def __delitem__(self, key: K) -> None:
         if not self._store.remove([key]):
@@ -199,7 +209,8 @@ class Cache(Generic[K, V]):
 
         .. versionadded:: 0.1
         """
-        self._store.hold(self._store.terms.entry(key, value, ttl))
+        store = self._store
+        store.terms.tell(store.hold(store.terms.entry(key, value, ttl)))
 
     def get_or_compute(
         self,
@@ -235,8 +246,9 @@ class Cache(Generic[K, V]):
         found = self._hit(key) or self._store.found(key, ttl)
         if isinstance(found, Lead):
             with found:
-                found.keep(_plain(fn()))
-        return cast("V", found.value)
+                found.keep(fn())
+        value: V = found.value
+        return value
 
     async def aget_or_compute(
         self,
@@ -276,7 +288,8 @@ class Cache(Generic[K, V]):
         if isinstance(found, Lead):
             with found:
                 found.keep(await fn())
-        return cast("V", found.value)
+        value: V = found.value
+        return value
 
     def invalidate(self, *keys: K) -> int:
         """Remove *keys*, and return how many of them were there.
@@ -332,11 +345,3 @@ class Cache(Generic[K, V]):
 def store_of(cache: Cache[Any, Any]) -> Store:
     """Return what is behind *cache*, for those who stand beside it."""
     return cache._store  # noqa: SLF001 - see above
-
-
-def _plain(value: V) -> V:
-    """Return *value*, unless it is what an async function returns without `await`."""
-    if isinstance(value, CoroutineType):
-        value.close()
-        raise TypeError("fn is async: await cache.aget_or_compute(key, fn)")
-    return value

@@ -10,6 +10,7 @@ from math import inf
 from types import TracebackType
 from typing import Any, Final, Literal, NoReturn, final
 
+from .._core.lru import Entry
 from .._core.options import shown
 from .._core.waits import Step, live, way
 from .._errors import RecursiveComputeError
@@ -29,8 +30,11 @@ innermost: Final[ContextVar[Step | None]] = ContextVar(
 class Flight:
     """One computation, as those see it who wait for it.
 
-    Attributes:
+    Args:
         step: What it waits for itself.
+        stale: What it is to refresh, which stands in if that fails; None for nothing.
+
+    Attributes:
         state: Set once, last of all.
         value: What was computed.
         error: What it failed with.
@@ -38,10 +42,11 @@ class Flight:
         waiters: Who has to be woken at its end: a set, changed without a lock.
     """
 
-    __slots__ = ("error", "state", "step", "trace", "value", "waiters")
+    __slots__ = ("error", "stale", "state", "step", "trace", "value", "waiters")
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Step, stale: Entry | None) -> None:
         self.step = step
+        self.stale = stale
         self.state: State = "running"
         self.value: Any = None
         self.error: Exception | None = None
@@ -65,15 +70,16 @@ class Flight:
             RecursiveComputeError: If it could not end while somebody waits here.
         """
         waiter = world.waiter()
-        with _waiting(self.step, blocks=world is THREADS):
-            try:
+        try:
+            with _waiting(self.step, blocks=world is THREADS):
                 # In this order: whoever ends it wakes all after having set the state.
                 self.waiters[waiter] = None
                 while self.state == "running":
                     await world.park(waiter, inf)
-            finally:
-                self.waiters.pop(waiter, None)
-                waiter.close()
+        finally:
+            self.waiters.pop(waiter, None)
+            waiter.close()
+            del self  # it may fail with what was raised here
 
     def reraise(self) -> NoReturn:
         """Raise the error, with the traceback that the computation gave it.
@@ -109,10 +115,11 @@ class _Threads:
 
     def onward(self, step: Step) -> Iterable[Step]:
         """Return what *step* waits for, its own thread included if that is blocked."""
+        if step.over:  # nobody needs it to go on
+            return ()
         onward = list(step.needs.values())
-        if step.key is not _THREAD and step.thread in self.blocked:
-            onward.append(self.blocked[step.thread])
-        return onward
+        here = None if step.key is _THREAD else self.blocked.get(step.thread)
+        return onward if here is None else [*onward, here]
 
 
 @contextmanager
@@ -127,10 +134,12 @@ def _waiting(goal: Step, *, blocks: bool) -> Iterator[None]:
         RecursiveComputeError: If *goal* waits for who would wait here.
     """
     me = object()
-    mine = [step] if (step := live(innermost.get())) is not None else []
-    if blocks:
-        mine.append(_threads.here())
+    mine: list[Step] = []
     try:
+        if (computing := live(innermost.get())) is not None:
+            mine.append(computing)
+        if blocks:
+            mine.append(_threads.here())
         for step in mine:
             step.needs[me] = goal
         circle = way(goal, mine, _threads.onward) if mine else None
@@ -140,7 +149,7 @@ def _waiting(goal: Step, *, blocks: bool) -> Iterator[None]:
     finally:
         for step in mine:
             step.needs.pop(me, None)
-        if blocks and not mine[-1].needs:
+        if blocks and mine and not mine[-1].needs:
             _threads.blocked.pop(mine[-1].thread, None)
 
 

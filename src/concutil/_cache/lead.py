@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from types import EllipsisType, TracebackType
+from collections import deque
+from types import CoroutineType, EllipsisType, TracebackType
 from typing import Any, Protocol, final
 
-from .._core.lru import Entry
+from .._core.lru import Entry, Gone
 from .flights import Flight, begin, end
 from .terms import Terms, Ttl
 
@@ -18,16 +19,21 @@ class Keeper(Protocol):
         """What makes an entry of a value."""
         ...
 
-    def hold(self, entry: Entry, flight: Flight) -> None:
-        """Hold *entry*, which *flight* has computed."""
+    @property
+    def ended(self) -> deque[Flight]:
+        """Flights whose end somebody must be told of: see `settle`."""
         ...
 
-    def fail(self, flight: Flight, error: Exception, stale: Entry | None) -> bool:
-        """End *flight* with *error*; True if *stale* stands in for its value."""
+    def hold(self, entry: Entry, flight: Flight) -> list[Gone]:
+        """Hold *entry*, which *flight* has computed; return what has gone for it."""
         ...
 
-    def abandon(self, flight: Flight, *, wait: bool) -> None:
-        """End *flight* without a value."""
+    def fail(self, flight: Flight, error: Exception) -> Entry | None:
+        """End *flight* with *error*, or return what stands in for its value."""
+        ...
+
+    def settle(self, *, wait: bool) -> None:
+        """Wake those who wait for what has `ended`."""
         ...
 
 
@@ -43,30 +49,15 @@ class Lead:
         keeper: Where the flight ends.
         flight: What this leads; new.
         ttl: How long the value will be fresh; `...` for the usual time.
-        stale: What is to be refreshed; it stands in if that fails.
     """
 
-    __slots__ = ("_entry", "_flight", "_keeper", "_stale", "_ttl")
+    __slots__ = ("_entry", "_flight", "_keeper", "_ttl")
 
-    def __init__(
-        self,
-        keeper: Keeper,
-        flight: Flight,
-        *,
-        ttl: Ttl | EllipsisType,
-        stale: Entry | None,
-    ) -> None:
+    def __init__(self, keeper: Keeper, flight: Flight, ttl: Ttl | EllipsisType) -> None:
         self._keeper = keeper
         self._flight: Flight | None = flight  # until it is over
         self._ttl = ttl
-        self._stale = stale
         self._entry: Entry | None = None
-
-    @property
-    def flight(self) -> Flight:
-        """What this leads."""
-        assert self._flight is not None
-        return self._flight
 
     @property
     def value(self) -> Any:
@@ -75,12 +66,28 @@ class Lead:
         return self._entry.value
 
     def keep(self, value: Any) -> None:
-        """Have the flight end with *value*; calls code of the user."""
-        key = self.flight.step.key
+        """Have the flight end with *value*; calls code of the user.
+
+        Raises:
+            TypeError: If *value* is a coroutine, which could be awaited only once.
+        """
+        if isinstance(value, CoroutineType):
+            value.close()
+            raise TypeError(
+                "the function returned a coroutine: await aget_or_compute with an async"
+                " function, or decorate that"
+            )
+        assert self._flight is not None
+        key = self._flight.step.key
         self._entry = self._keeper.terms.entry(key, value, self._ttl)
 
     def __enter__(self) -> None:
-        begin(self.flight.step)
+        assert self._flight is not None
+        try:
+            begin(self._flight.step)
+        except BaseException:  # Ctrl-C
+            self._drop()
+            raise
 
     def __exit__(
         self,
@@ -88,27 +95,42 @@ class Lead:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        flight, stale = self.flight, self._stale
+        flight, keeper = self._flight, self._keeper
+        assert flight is not None
         collected = kind is GeneratorExit  # which may come anywhere
-        end(flight.step, here=not collected)
+        gone: list[Gone] = []
+        served = False
         try:
+            end(flight.step, here=not collected)
             if kind is None:
                 assert self._entry is not None
-                self._keeper.hold(self._entry, flight)
+                gone = keeper.hold(self._entry, flight)
             elif isinstance(error, Exception):
-                if not self._keeper.fail(flight, error, stale):
-                    return False
-                self._entry = stale
-                return True
-            return False
+                self._entry = keeper.fail(flight, error)
+                served = self._entry is not None
         finally:
-            # An error's traceback leads to this, and must not lead back to the error.
-            self._flight = self._stale = None
+            # First what calls nothing: the stack may have no room for another frame.
+            self._flight = None  # an error's traceback leads to this
             if flight.state == "running":
-                self._keeper.abandon(flight, wait=not collected)
+                flight.state = "abandoned"
+            if flight.waiters or flight.state == "abandoned":
+                keeper.ended.append(flight)
+            if keeper.ended:
+                keeper.settle(wait=not collected)
+        if gone:
+            keeper.terms.tell(gone)
+        return served
 
-    # Ctrl-C can come between the making of this and its block.
+    def _drop(self) -> None:
+        """Give up what was not entered; never blocks."""
+        flight, self._flight = self._flight, None
+        assert flight is not None
+        flight.state = "abandoned"
+        end(flight.step, here=False)
+        self._keeper.ended.append(flight)
+        self._keeper.settle(wait=False)
+
+    # Ctrl-C can come between the making of this and its block, or while it is made.
     def __del__(self) -> None:  # noqa: HC11 - see above
-        flight = self._flight
-        if flight is not None:
-            self._keeper.abandon(flight, wait=False)
+        if getattr(self, "_flight", None) is not None:
+            self._drop()

@@ -35,10 +35,10 @@ class Store:
 
     __slots__ = (
         "__weakref__",
-        "_dropped",
         "_lock",
         "_told_of_loop",
         "computes",
+        "ended",
         "failures",
         "flights",
         "joins",
@@ -57,7 +57,8 @@ class Store:
         self.computes: int = 0
         self.failures: int = 0
         self.flights: dict[Any, Flight] = {}
-        self._dropped: deque[Flight] = deque()  # abandoned, perhaps still in `flights`
+        # Not empty only while somebody is about to settle them, or had no stack for it.
+        self.ended: deque[Flight] = deque()
         self._told_of_loop = False
         self._lock = threading.Lock()
         renew_in_children(self)
@@ -66,12 +67,13 @@ class Store:
         """Go on in a forked child, where nothing is being computed."""
         self._lock = threading.Lock()
         self.flights = {}
+        self.lru.mend()
 
     def missed(self, key: Any) -> Entry | None:
         """Look again, and count it if *key* has no fresh entry."""
         now = self.now()
         with self._lock:
-            entry = self.lru.look_up(key)
+            entry = self.lru.entries.get(key)
             if entry is not None and entry.is_fresh(now):
                 entry.tick = self.lru.tick()
                 return entry
@@ -82,7 +84,7 @@ class Store:
         """Return the entry of *key* if it is fresh, and count nothing."""
         now = self.now()
         with self._lock:
-            entry = self.lru.look_up(key)
+            entry = self.lru.entries.get(key)
         return entry if entry is not None and entry.is_fresh(now) else None
 
     def begin(self, key: Any, ttl: Ttl | EllipsisType) -> Entry | Flight | Lead:
@@ -93,10 +95,11 @@ class Store:
             ttl: How long the value will be fresh, if it is computed; `...` for the
                 usual time.
         """
-        now = self.now()
+        if self.ended:
+            self.settle(wait=True)
+        now = self.now() if self.lru.dated else 0.0
         with self._lock:
-            self._forget_dropped()
-            entry = self.lru.look_up(key)
+            entry = self.lru.entries.get(key)
             if entry is not None and entry.is_fresh(now):
                 entry.tick = self.lru.tick()
                 return entry
@@ -115,31 +118,38 @@ class Store:
         self.misses += 1
         self.computes += 1
         step = Step(key, threading.get_ident(), live(innermost.get()))
-        lead = Lead(self, Flight(step), ttl=ttl, stale=stale)
-        self.flights[key] = lead.flight
+        flight = Flight(step, stale)
+        lead = Lead(self, flight, ttl)
+        self.flights[key] = flight
         return lead
 
     def found(self, key: Any, ttl: Ttl | EllipsisType) -> Entry | Flight | Lead:
         """Return what has a value for *key*, or the lead; blocks this thread."""
         found = self.begin(key, ttl)
-        if not isinstance(found, Flight):
-            return found
-        if not self._told_of_loop and runs_a_loop():
-            self._told_of_loop = True
-            emit(LoopBlocked(limiter=None, policy=None, cache=self.terms.name))
-        return run(self._joined(THREADS, found, ttl))
+        try:
+            if not isinstance(found, Flight):
+                return found
+            if not self._told_of_loop and runs_a_loop():
+                self._told_of_loop = True
+                emit(LoopBlocked(limiter=None, policy=None, cache=self.terms.name))
+            return run(self._joined(THREADS, found, ttl))
+        finally:
+            del found  # see `_joined`
 
     async def afound(self, key: Any, ttl: Ttl | EllipsisType) -> Entry | Flight | Lead:
         """Return what has a value for *key*, or the lead."""
         found = self.begin(key, ttl)
-        if not isinstance(found, Flight):
-            return found
-        return await self._joined(running_world(), found, ttl)
+        try:
+            if not isinstance(found, Flight):
+                return found
+            return await self._joined(running_world(), found, ttl)
+        finally:
+            del found
 
     async def _joined(
-        self, world: World, flight: Flight, ttl: Ttl | EllipsisType
+        self, world: World, found: Entry | Flight | Lead, ttl: Ttl | EllipsisType
     ) -> Entry | Flight | Lead:
-        """Wait until *flight* is over: the one text for threads and tasks.
+        """Wait until a flight is over: the one text for threads and tasks.
 
         Returns:
             What has a value for its key, or the lead if there is none.
@@ -149,41 +159,43 @@ class Store:
             RecursiveComputeError: If it waits for who would wait here.
         """
         try:
-            while True:
-                await flight.wait(world)
-                if flight.state == "computed":
-                    return flight
-                if flight.state == "failed":
-                    flight.reraise()
+            while isinstance(found, Flight):
+                await found.wait(world)
+                if found.state == "computed":
+                    break
+                if found.state == "failed":
+                    found.reraise()
                 # Who led it was cancelled.
-                found = self.begin(flight.step.key, ttl)
-                if not isinstance(found, Flight):
-                    return found
-                flight = found
+                found = self.begin(found.step.key, ttl)
+            return found
         finally:
-            del flight  # what it has failed with has a traceback that leads here
+            del found  # or the error would keep itself alive: its traceback leads here
 
-    def hold(self, entry: Entry, flight: Flight | None = None) -> None:
+    def hold(self, entry: Entry, flight: Flight | None = None) -> list[Gone]:
         """Hold *entry*, in place of another one of its key.
 
         Args:
             entry: A new one.
             flight: What has computed it, which is over then. If it is in `flights` no
                 more, nothing is held. Without one, who computes the key loses that.
+
+        Returns:
+            What has gone for it.
         """
-        now, gone = self.now(), list[Gone]()
+        dated = self.lru.dated or entry.expires is not None
+        now = self.now() if dated else 0.0
+        gone: list[Gone] = []
         try:
             while not self._placed(entry, flight, now=now, gone=gone):
                 self._arrange()
         except BaseException:  # Ctrl-C, or a key that can't be compared
             with self._lock:
-                self.lru.recount()
+                self.lru.mend()
+            self.terms.tell(gone)
             raise
-        if flight is not None:
-            flight.wake_all()
-        if self.lru.lacks_tidiness():
+        if entry.expires is not None and self.lru.lacks_tidiness():
             self._tidy()
-        self.terms.tell(gone)
+        return gone
 
     def _placed(
         self, entry: Entry, flight: Flight | None, *, now: float, gone: list[Gone]
@@ -191,16 +203,16 @@ class Store:
         """Put *entry* in its place and end *flight*; False if there is no room yet."""
         key, lru = entry.key, self.lru
         with self._lock:
-            if flight is None or self._is_current(flight):
-                if not lru.admits(entry):
+            if flight is None or self.flights.get(key) is flight:
+                if not lru.admits(entry, now):
                     lru.remove(key, now, gone, cause="replaced")
-                elif lru.make_room(entry, now, gone):
-                    lru.put(entry, now, gone)
-                else:
+                elif not lru.place(entry, now, gone):
                     return False
                 self.flights.pop(key, None)
             if flight is not None:
                 flight.value, flight.state = entry.value, "computed"
+            spent = lru.let_go()
+        del spent  # by now: the end of a key may be code of the user
         return True
 
     def _arrange(self) -> None:
@@ -212,59 +224,69 @@ class Store:
         run = in_order(survey)
         with self._lock:
             self.lru.arrange(run)
+            spent = self.lru.let_go()
+        del spent
 
-    def _is_current(self, flight: Flight) -> bool:
-        return self.flights.get(flight.step.key) is flight
+    def fail(self, flight: Flight, error: Exception) -> Entry | None:
+        """End *flight* with *error*, or return the stale entry that stands in for it.
 
-    def fail(self, flight: Flight, error: Exception, stale: Entry | None) -> bool:
-        """End *flight* with *error*; True if the *stale* entry stands in for its value.
-
-        Args:
-            flight: Whose computation failed.
-            error: What it raised.
-            stale: What was to be refreshed by it.
+        That must be of use still, and neither removed nor replaced meanwhile.
         """
-        now = self.now()
+        now, stale = self.now(), flight.stale
         with self._lock:
             self.failures += 1
-            if self._is_current(flight):
+            if self.flights.get(flight.step.key) is flight:
                 del self.flights[flight.step.key]
             else:
-                stale = None  # it was removed or replaced meanwhile
+                stale = None
             if stale is not None and self.lru.is_of_use(stale, now):
                 flight.value, flight.state = stale.value, "computed"
             else:
+                stale = None
                 flight.fail(error)
-        flight.wake_all()
-        if flight.state == "failed":
-            return False
-        key = flight.step.key
-        emit(CacheRefreshFailed(cache=self.terms.name, key=key, error=error))
-        return True
+        if stale is not None:
+            name = self.terms.name
+            emit(CacheRefreshFailed(cache=name, key=stale.key, error=error))
+        return stale
 
-    def abandon(self, flight: Flight, *, wait: bool) -> None:
-        """End *flight* without a value: one of those who wait will compute.
+    def settle(self, *, wait: bool) -> None:
+        """Wake those who wait for what has `ended`, and forget what was abandoned.
 
         With `wait=False` it never blocks, as code that the collector runs must not.
+        Until it is forgotten, an abandoned flight is as good as none.
         """
-        flight.state = "abandoned"
-        flight.wake_all()
-        self._dropped.append(flight)
-        if self._lock.acquire(blocking=wait):
+        while True:
             try:
-                self._forget_dropped()
-            finally:
-                self._lock.release()
+                flight = self.ended.popleft()
+            except IndexError:
+                return
+            try:
+                flight.wake_all()
+                settled = flight.state != "abandoned" or self._forget(flight, wait=wait)
+            except BaseException:  # there is no stack left, or Ctrl-C: not told yet
+                self.ended.append(flight)
+                raise
+            if not settled:
+                self.ended.append(flight)  # whoever comes next will do it
+                return
 
-    def _forget_dropped(self) -> None:
-        while self._dropped:
-            flight = self._dropped.popleft()
-            if self._is_current(flight):
+    def _forget(self, flight: Flight, *, wait: bool) -> bool:
+        """Take *flight* out of `flights`; False if that would block, and must not."""
+        if not self._lock.acquire(blocking=wait):
+            return False
+        try:
+            if self.flights.get(flight.step.key) is flight:
                 del self.flights[flight.step.key]
+        except Exception:  # noqa: BLE001, S110  # the key can't be hashed now
+            pass
+        finally:
+            self._lock.release()
+        return True
 
     def remove(self, keys: Iterable[Any]) -> int:
         """Hold *keys* no longer, nor what is being computed; return how many went."""
-        now, gone = self.now(), list[Gone]()
+        now = self.now()
+        gone: list[Gone] = []
         removed = 0
         for key in keys:
             with self._lock:
@@ -280,7 +302,7 @@ class Store:
             flights, self.flights = self.flights, {}
             entries, rest = self.lru.clear()
         del flights, rest
-        self.terms.tell(Gone(it, self.lru.cause(it, now, "removed")) for it in entries)
+        self.terms.tell((it, self.lru.cause(it, now, "removed")) for it in entries)
 
     def entries(self) -> list[Entry]:
         """Return all entries of one instant, expired ones included."""
@@ -323,3 +345,5 @@ class Store:
         finally:
             with self._lock:
                 self.lru.tidied(dates)
+                spent = self.lru.let_go()
+            del spent

@@ -22,12 +22,13 @@ class Terms:
 
     Attributes:
         maxsize: How much it holds; None for no limit.
+        on_evict: Who wants to know what is held no longer, or None.
         stale: Seconds for which an expired value may stand in for a fresh one.
         name: Shown in events, or None.
         now: Reads the time.
     """
 
-    __slots__ = ("_on_evict", "_ttl", "_weigh", "maxsize", "name", "now", "stale")
+    __slots__ = ("_ttl", "_weigh", "maxsize", "name", "now", "on_evict", "stale")
 
     # The arguments are those of `Cache`, which tells of them.
     def __init__(  # noqa: DOC101, DOC103 - see above
@@ -51,7 +52,7 @@ class Terms:
             ttl if ttl is None or callable(ttl) else options.duration("ttl", ttl)
         )
         self._weigh = options.function("weigh", weigh)
-        self._on_evict = options.function("on_evict", on_evict)
+        self.on_evict = options.function("on_evict", on_evict)
         self.name: str | None = options.label("name", name)
         self.now: Callable[[], float] = reader(check_clock(clock))
 
@@ -75,12 +76,14 @@ class Terms:
             weight = options.weight("weigh(key, value)", self._weigh(key, value))
         elif lasting is None:
             return Entry(key, value)
-        expires = None if lasting is None else self.now() + lasting
-        return Measured(key, value, expires=expires, weight=weight)
+        entry = Measured(key, value)
+        entry.expires = None if lasting is None else self.now() + lasting
+        entry.weight = weight
+        return entry
 
     def tell(self, gone: Iterable[Gone]) -> None:
         """Tell what is held no longer to whoever asked for that."""
-        on_evict = self._on_evict
+        on_evict = self.on_evict
         if on_evict is None:
             return
         for entry, cause in gone:

@@ -9,7 +9,7 @@ from math import inf
 from .buckets import ROUNDING_S, Bucket, bucket_of, taker_of
 from .cost import CALLS, ONE, Cost
 from .rates import Rate, most_at_once
-from .ticket import GONE, GRANTED, QUEUED, Taken, Ticket
+from .ticket import GONE, GRANTED, QUEUED, Taken, Ticket, by_arrival
 
 
 class Admission:
@@ -185,9 +185,8 @@ class Admission:
         """Leave the state as if *ticket* had never come, as far as that is possible."""
         if ticket.home is self and ticket.state is not GONE:
             self.cancelled += 1
-            if ticket.state is not GRANTED:
-                self._unqueue(ticket)
-            else:
+            self._unqueue(ticket)
+            if ticket.state is GRANTED:
                 self.booked -= 1
                 self.waited_total -= ticket.waited
                 self._kept -= ticket.kept
@@ -266,8 +265,11 @@ class Admission:
         self._turned_away.clear()
         while self.lines:
             firsts = [next(iter(line)) for line in self.lines.values()]
-            head = firsts[0] if len(firsts) == 1 else min(firsts, key=_by_arrival)
+            head = firsts[0] if len(firsts) == 1 else min(firsts, key=by_arrival)
             woken.append(head)
+            if head.waiter.is_leaving():
+                self.undo(head)  # it would only give back what it is granted
+                continue
             if not self._grant(head, now):
                 woken.pop()
                 full = self.booked - self.left >= self.limit
@@ -332,7 +334,7 @@ class Admission:
     def _unqueue(self, ticket: Ticket) -> None:
         line = self.lines.get(ticket.line)
         if line is None or ticket not in line:
-            return  # pragma: no cover - Ctrl-C came as it was queued
+            return  # it was let in, or Ctrl-C came as it was queued
         del line[ticket]
         if not line:
             del self.lines[ticket.line]
@@ -344,7 +346,3 @@ class Admission:
     def _is_hopeless(self, ticket: Ticket) -> bool:
         pairs = self._amounts(ticket.cost)
         return any(amount > most_at_once(bucket.rate) for bucket, amount in pairs)
-
-
-def _by_arrival(ticket: Ticket) -> int:
-    return ticket.arrival

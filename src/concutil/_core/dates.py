@@ -23,29 +23,25 @@ class Dates:
     take in what that comes to. So nothing is sorted while the owner's lock is held.
     """
 
-    __slots__ = ("_heap", "_since")
+    __slots__ = ("_since", "heap")
 
     def __init__(self) -> None:
-        self._heap: list[Date] = []
+        self.heap: list[Date] = []
         self._since: list[Date] | None = None  # what came while it is being tidied
 
     def add(self, date: Date) -> None:
         """Add *date*."""
-        heappush(self._heap, date)
+        heappush(self.heap, date)
         if self._since is not None:
             self._since.append(date)
 
-    def soonest(self) -> Date | None:
-        """Return the soonest date, if there is one."""
-        return self._heap[0] if self._heap else None
-
-    def pop(self) -> None:
-        """Remove the soonest date."""
-        heappop(self._heap)
+    def pop(self) -> Date:
+        """Remove the soonest date, and return it."""
+        return heappop(self.heap)
 
     def overgrown(self, held: int) -> bool:
         """Whether most dates hold no longer, if *held* keys are left."""
-        return self._since is None and len(self._heap) > 2 * held + 64
+        return self._since is None and len(self.heap) > 2 * held + 64
 
     def tidying(self) -> None:
         """Expect `tidied` soon; until then nothing is `overgrown`."""
@@ -54,7 +50,7 @@ class Dates:
     def tidied(self, dates: list[Date] | None) -> None:
         """Go on with the sorted *dates* and those that came since; None: as before."""
         if dates is not None:
-            self._heap = dates
+            self.heap = dates
             for date in self._since or ():
-                heappush(self._heap, date)
+                heappush(self.heap, date)
         self._since = None

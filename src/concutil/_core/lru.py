@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
-from math import inf
 from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple, final
 
@@ -64,19 +63,8 @@ class Measured(Entry):
 
     __slots__ = ("expires", "weight")
 
-    def __init__(
-        self, key: Any, value: Any, *, expires: float | None, weight: int
-    ) -> None:
-        super().__init__(key, value)
-        self.expires = expires
-        self.weight = weight
 
-
-class Gone(NamedTuple):
-    """An entry that is held no longer, and why."""
-
-    entry: Entry
-    cause: Cause
+Gone = tuple[Entry, Cause]  # what is held no longer, and why
 
 
 class Survey(NamedTuple):
@@ -123,7 +111,9 @@ class Lru:
     __slots__ = (
         "_dates",
         "_run",
+        "_spent",
         "_uncounted",
+        "dated",
         "entries",
         "evictions",
         "maxsize",
@@ -139,9 +129,11 @@ class Lru:
         self.tick: Callable[[], int] = count().__next__  # atomic; hits draw from it
         self.weight: int = 0  # of all entries
         self.evictions: int = 0
+        self.dated: bool = False  # whether anything has ever expired, or will
         self._uncounted = 0  # ticks that were not drawn for hits
         self._run: Run = Run([], 0)
         self._dates: Dates = Dates()
+        self._spent: list[object] = []
 
     @property
     def hits(self) -> int:
@@ -157,57 +149,80 @@ class Lru:
         self._uncounted += 1
         return self.tick()
 
-    def look_up(self, key: Any) -> Entry | None:
-        """Return the entry of *key*, expired or not, if there is one."""
-        return self.entries.get(key)
-
     def is_of_use(self, entry: Entry, now: float) -> bool:
         """Whether *entry* is fresh, or stale at most."""
         return entry.expires is None or now < entry.expires + self.stale
 
-    def admits(self, entry: Entry) -> bool:
-        """Whether *entry* could be held if nothing else were."""
-        return self.maxsize is None or entry.weight <= self.maxsize
+    def admits(self, entry: Entry, now: float) -> bool:
+        """Whether *entry* is worth holding: light enough, and not expired already."""
+        if self.maxsize is not None and entry.weight > self.maxsize:
+            return False
+        return entry.expires is None or now < entry.expires + self.stale
 
-    def make_room(self, entry: Entry, now: float, gone: list[Gone]) -> bool:
-        """Evict until *entry* fits in; False if it takes more than one go.
+    def place(self, entry: Entry, now: float, gone: list[Gone]) -> bool:
+        """Hold *entry*, and evict what is in its way; False if that takes another go.
+
+        Then `arrange` may have to come before that.
 
         Args:
-            entry: What will be put in, for another one of its key if there is one.
-            now: The time.
-            gone: What was evicted is appended to it.
+            entry: A new one that this `admits`; the entry of its key goes.
+            now: The time; anything until something is `dated`.
+            gone: What is held no longer is appended to it.
         """
-        old = self.look_up(entry.key)
-        self._sweep(old, now, gone)
-        most = inf if self.maxsize is None else self.maxsize - entry.weight
-        if old is not None:
-            most += old.weight
-        for _ in range(_EVICTED_AT_ONCE):
-            if self.weight <= most:
-                return True
-            victim = self._expired(now, but=old)
-            cause: Cause = "expired"
-            if victim is None:
-                victim, cause = self._least_recent(but=old), "size"
-            if victim is None:
+        old = self.entries.get(entry.key)
+        more = entry.weight if old is None else entry.weight - old.weight
+        if self._dates.heap:
+            self._sweep(now, gone, but=old)
+        if self.maxsize is not None and self.weight + more > self.maxsize:
+            self._evict(self.maxsize - more, now, gone, but=old)
+            if self.weight + more > self.maxsize:
                 return False
-            self._evict(victim, cause, gone)
-        return self.weight <= most
+        if old is not None:
+            entry.key = old.key  # the dict keeps the key that it has
+            gone.append((old, self.cause(old, now, "replaced")))
+        self._uncounted += 1
+        entry.tick = self.tick()
+        self.entries[entry.key] = entry
+        self.weight += more
+        if entry.expires is not None:
+            self.dated = True
+            self._dates.add(Date(entry.expires, entry.tick, entry.key))
+        return True
 
-    def _sweep(self, old: Entry | None, now: float, gone: list[Gone]) -> None:
+    def _sweep(self, now: float, gone: list[Gone], *, but: Entry | None) -> None:
         for _ in range(_SWEPT):
-            expired = self._expired(now, but=old)
-            if expired is None:
+            expired = self._expired(now, but=but)
+            if expired is not None:
+                self._drop(expired, "expired", gone)
+
+    def _evict(
+        self, most: int, now: float, gone: list[Gone], *, but: Entry | None
+    ) -> None:
+        """Evict until at most *most* is left, or as long as the run lasts."""
+        for _ in range(_EVICTED_AT_ONCE):
+            expired = self._expired(now, but=but) if self._dates.heap else None
+            if expired is not None:
+                self._drop(expired, "expired", gone)
+            elif (oldest := self._least_recent(but=but)) is not None:
+                self._drop(oldest, "size", gone)
+            else:
                 return
-            self._evict(expired, "expired", gone)
+            if self.weight <= most:
+                return
+
+    def _drop(self, entry: Entry, cause: Cause, gone: list[Gone]) -> None:
+        del self.entries[entry.key]
+        self.weight -= entry.weight
+        self.evictions += 1
+        gone.append((entry, cause))
 
     def _expired(self, now: float, *, but: Entry | None) -> Entry | None:
         """Return an entry that is of no use any more, other than *but*."""
-        while (date := self._dates.soonest()) is not None:
-            if now < date.when + self.stale:
-                return None
-            self._dates.pop()
-            entry = self.look_up(date.key)
+        dates = self._dates
+        while dates.heap and dates.heap[0].when + self.stale <= now:
+            date = dates.pop()
+            self._spent.append(date)
+            entry = self.entries.get(date.key)
             if entry is not None and entry is not but and entry.expires == date.when:
                 return entry
         return None
@@ -219,13 +234,15 @@ class Lru:
             return min(others, key=_by_tick)
         keys, limit = self._run
         while keys:
-            entry = self.look_up(keys.pop())
+            key = keys.pop()
+            self._spent.append(key)
+            entry = self.entries.get(key)
             if entry is not None and entry is not but and entry.tick < limit:
                 return entry
         return None
 
     def lacks_run(self) -> bool:
-        """Whether `make_room` needs `arrange` to go on."""
+        """Whether `place` needs `arrange` to go on."""
         return len(self.entries) > _FEW and not self._run.keys
 
     def survey(self) -> Survey:
@@ -236,6 +253,7 @@ class Lru:
 
     def arrange(self, run: Run) -> None:
         """Evict by *run*, which was made `in_order`."""
+        self._spent.append(self._run)
         self._run = run
 
     def lacks_tidiness(self) -> bool:
@@ -249,28 +267,27 @@ class Lru:
 
     def tidied(self, dates: list[Date] | None) -> None:
         """Know the sorted *dates* alone, and those that came since; None: as before."""
+        self._spent.append(self._dates.heap)
         self._dates.tidied(dates)
 
-    def put(self, entry: Entry, now: float, gone: list[Gone]) -> None:
-        """Hold *entry*, which fits in; what it replaces is appended to *gone*."""
-        entry.tick = self._stamp()
-        old = self.look_up(entry.key)
-        if old is not None:
-            entry.key = old.key  # the dict keeps the key that it has
-            self.weight -= old.weight
-            gone.append(Gone(old, self.cause(old, now, "replaced")))
-        self.entries[entry.key] = entry
-        self.weight += entry.weight
-        if entry.expires is not None:
-            self._dates.add(Date(entry.expires, entry.tick, entry.key))
+    def let_go(self) -> list[object]:
+        """Return what is needed no more, to be destroyed when the lock is released.
+
+        It may have the last reference to a key, whose end may call anything.
+        """
+        if not self._spent:
+            return self._spent
+        spent, self._spent = self._spent, []
+        return spent
 
     def remove(self, key: Any, now: float, gone: list[Gone], *, cause: Cause) -> bool:
         """Hold *key* no longer; False if it was not there, or only expired."""
-        entry = self.look_up(key)
+        entry = self.entries.get(key)
         if entry is None:
             return False
-        self._drop(entry)
-        gone.append(Gone(entry, self.cause(entry, now, cause)))
+        del self.entries[entry.key]
+        self.weight -= entry.weight
+        gone.append((entry, self.cause(entry, now, cause)))
         return entry.is_fresh(now)
 
     def clear(self) -> tuple[list[Entry], object]:
@@ -288,15 +305,7 @@ class Lru:
         """Return why *entry* goes: it has expired before, or *otherwise*."""
         return otherwise if self.is_of_use(entry, now) else "expired"
 
-    def recount(self) -> None:
-        """Make good what was interrupted."""
+    def mend(self) -> None:
+        """Make good what was interrupted, or was going on as the process forked."""
         self.weight = sum(entry.weight for entry in self.entries.values())
-
-    def _evict(self, entry: Entry, cause: Cause, gone: list[Gone]) -> None:
-        self._drop(entry)
-        self.evictions += 1
-        gone.append(Gone(entry, cause))
-
-    def _drop(self, entry: Entry) -> None:
-        del self.entries[entry.key]
-        self.weight -= entry.weight
+        self._dates.tidied(None)

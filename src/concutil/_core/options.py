@@ -151,7 +151,8 @@ def _seconds(name: str, value: object, expected: str) -> float:
 
 
 def _finite(name: str, value: object, expected: str) -> float:
-    numeric = hasattr(value, "__float__") or hasattr(value, "__index__")
+    kind = type(value)  # a class has these too, for its objects
+    numeric = hasattr(kind, "__float__") or hasattr(kind, "__index__")
     if not numeric or isinstance(value, (bool, str)):
         raise TypeError(_wrong(name, expected, value))
     try:

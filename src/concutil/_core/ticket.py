@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from math import inf
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, final
 
 from .buckets import Bucket
 from .cost import ONE, Cost
@@ -14,6 +14,20 @@ QUEUED: Final = "queued"
 GRANTED: Final = "granted"
 GONE: Final = "gone"
 State = Literal["new", "queued", "granted", "gone"]
+
+
+@final
+class Nobody:
+    """Who waits for a ticket until that is told."""
+
+    __slots__ = ()
+
+    def is_leaving(self) -> bool:
+        """Whether it was cancelled, and only hasn't run since."""
+        return False
+
+
+NOBODY: Final = Nobody()
 
 
 class Ticket:
@@ -54,7 +68,8 @@ class Ticket:
         # Whoever stands in the same line depends on the same timers: all threads are
         # one line, each event loop is one.
         self.line: Hashable = None
-        self.waiter: Any = None  # whom to wake; nothing is done with it here
+        # Whom to wake, which isn't done here: a decision only asks if it still waits.
+        self.waiter: Any = NOBODY
         self.arrival: int = 0
         self.since: float = -inf  # when it came, by the clock of whoever asked
         self.waited: float = 0.0
@@ -81,3 +96,8 @@ class Taken:
         self.bucket.give_back(amount, self.mark)
         self.amount -= amount
         return amount
+
+
+def by_arrival(ticket: Ticket) -> int:
+    """Return the place of *ticket* among all that were ever queued."""
+    return ticket.arrival

@@ -26,9 +26,9 @@ R = TypeVar("R")
 class KeyedRateLimiter:
     """Keep the same limits for each key by itself: for each user, host or tenant.
 
-    `limiters[key]` is used as a `RateLimiter` is: entered, asked for permits, put on
-    a function. It is a view: the state is in here, a few numbers per key, and objects
-    only for keys that somebody waits for or is inside of.
+    `limiters[key]`, a `LimiterView`, is used as a `RateLimiter` is: entered, asked for
+    permits, put on a function. It is a view: the state is in here, a few numbers per
+    key, and objects only for keys that somebody waits for or is inside of.
 
     A key is forgotten when its limits are as if it had never come: nothing is owed,
     nobody waits or is inside, no permit of it is alive that may still be adjusted,

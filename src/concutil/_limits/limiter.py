@@ -163,7 +163,7 @@ class RateLimiter(Face):
                 entered = not admission.lines and admission.book_one(now)
             finally:
                 lock.release()
-            if gate.inbox:  # pragma: no cover - the collector came while it was held
+            if gate.inbox:  # the collector came while it was held
                 gate.settle()
             if entered:
                 return
@@ -190,7 +190,9 @@ class RateLimiter(Face):
         those of the same unit. Whoever waits is timed anew at once.
 
         Args:
-            *rates: What takes the place of all rates; none leaves them as they are.
+            *rates: What takes the place of all rates; none leaves them as they are. A
+                text that names no burst has one of 1: `burst=` of the limiter was for
+                the rates that it was made with.
             max_concurrent: How many may be inside at once; left out, as it was. Those
                 who are inside stay.
 

@@ -93,8 +93,8 @@ class Shards:
             only a matter of time.
         """
         now, room = self.now(), self._room
+        state = room.state  # before the look: what comes free meanwhile changes it
         if room.full_until <= now and not self._make_more():
-            state = room.state
             shard = min(self._made_shards, key=_soonest)
             room.full = state, _soonest(shard)
             if _soonest(shard) <= now:
@@ -114,10 +114,12 @@ class Shards:
         return [shard for shard in self._shards if shard is not None]
 
     def _make_more(self) -> bool:
+        """Whether there is room, after more was made if that was needed and may be."""
+        room = self._room
         with self._lock:
-            more = min(_MADE_AT_ONCE, self.max_keys - self._room.made)
-            self._room.make(more)
-        return more > 0
+            if room.used == room.made:  # nobody else has made some meanwhile
+                room.make(min(_MADE_AT_ONCE, self.max_keys - room.made))
+            return room.used < room.made
 
     def _made(self, number: int) -> Shard:
         ledger = Ledger(self.rates, self.limit, self.slack)

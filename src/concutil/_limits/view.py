@@ -32,12 +32,16 @@ class LimiterView(Face):
     and any number of views of one key are one limiter. All that takes something is
     refused by `RateLimitExceeded` if the key is new and there is no room for it.
 
+    Cancellation:
+        As `RateLimiter`: while it waits. If cancelled, nothing stays booked.
+
     Threads:
         As `RateLimiter`: safe from any number of threads and event loops at once.
 
     .. versionadded:: 0.1
     """
 
+    __module__ = "concutil"
     __slots__ = ("__weakref__", "_inside", "_key", "_shard", "_shards")
 
     def __init__(self, shards: Shards, key: Hashable) -> None:

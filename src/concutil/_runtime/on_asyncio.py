@@ -33,9 +33,15 @@ class AsyncioWaiter:
             return True
         try:
             self._loop.call_soon_threadsafe(self._come_back)
+        except RecursionError:  # there is no stack left: that loop is well
+            raise
         except RuntimeError:
             return self._closed
         return True
+
+    def is_leaving(self) -> bool:
+        """Whether this task was cancelled, and only hasn't run since."""
+        return self._future is not None and self._future.cancelled()
 
     def park(self, until: float) -> Awaitable[None]:
         """Return what this task awaits until it is woken or *until*."""

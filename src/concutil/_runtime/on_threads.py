@@ -35,6 +35,10 @@ class ThreadWaiter:
             self._gate.release()
         return True
 
+    def is_leaving(self) -> bool:
+        """Nobody cancels a thread."""
+        return False
+
     def block(self, until: float) -> None:
         """Block this thread until it is woken or *until*, or at whim before."""
         if threading.get_ident() == threading.main_thread().ident:

@@ -37,6 +37,10 @@ class TrioWaiter:
             return self._closed
         return True
 
+    def is_leaving(self) -> bool:
+        """It can't be told: the end of a wait is a cancellation as well."""
+        return False
+
     async def park(self, until: float) -> None:
         """Suspend this task until it is woken or *until*."""
         self._task = trio.lowlevel.current_task()

@@ -37,6 +37,14 @@ class Waiter(Protocol):
         """
         ...
 
+    def is_leaving(self) -> bool:
+        """Whether this was cancelled, and only hasn't run since.
+
+        True is certain; False where it can't be told. It takes no lock and never
+        blocks.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of timers; nobody parks here any more."""
         ...

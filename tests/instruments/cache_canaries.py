@@ -1,0 +1,143 @@
+"""Faults in what caches are made of, each with a program that must show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import inf
+from typing import Any, Final, NamedTuple
+
+from concutil._cache.flights import Flight, _Threads
+from concutil._cache.store import Store
+from concutil._core.lru import Entry, Gone
+from concutil._core.waits import Step
+from concutil._runtime.waiters import World
+
+from .battery import HOLD_S, Plan, Subject
+from .cache_circles import Circling
+from .cache_subjects import Cached, Evicting, Unkept
+
+
+async def registers_after_looking(self: Flight, world: World) -> None:
+    """Wait, but look at the state before anybody could know of it."""
+    waiter = world.waiter()
+    while self.state == "running":
+        self.waiters[waiter] = None
+        await world.park(waiter, inf)
+    self.waiters.pop(waiter, None)
+
+
+def publishes_twice(
+    self: Store, entry: Entry, flight: Flight | None, *, now: float, gone: list[Gone]
+) -> bool:
+    """End a flight in one critical section, and hold its value in another."""
+    with self._lock:
+        current = flight is None or self.flights.get(entry.key) is flight
+        if current:
+            self.flights.pop(entry.key, None)
+        if flight is not None:
+            flight.value, flight.state = entry.value, "computed"
+    with self._lock:
+        if current:
+            self.lru.place(entry, now, gone)
+    return True
+
+
+def settles_silently(self: Store, *, wait: bool) -> None:
+    """Forget flights that were abandoned, and wake nobody who waits for them."""
+    while self.ended:
+        flight = self.ended.popleft()
+        if flight.state == "abandoned":
+            self._forget(flight, wait=wait)
+        else:
+            flight.wake_all()
+
+
+def stores_what_was_removed(
+    self: Store, entry: Entry, flight: Flight | None, *, now: float, gone: list[Gone]
+) -> bool:
+    """Hold what was computed, even if its key was removed since that began."""
+    with self._lock:
+        self.lru.place(entry, now, gone)
+        self.flights.pop(entry.key, None)
+        if flight is not None:
+            flight.value, flight.state = entry.value, "computed"
+    return True
+
+
+def makes_room_afterwards(
+    self: Store, entry: Entry, flight: Flight | None, *, now: float, gone: list[Gone]
+) -> bool:
+    """Hold a value, and evict what it takes the place of later."""
+    with self._lock:
+        most, self.lru.maxsize = self.lru.maxsize, None
+        self.lru.place(entry, now, gone)
+        self.lru.maxsize = most
+        self.flights.pop(entry.key, None)
+        if flight is not None:
+            flight.value, flight.state = entry.value, "computed"
+    with self._lock:
+        again = Entry(entry.key, entry.value)
+        return self.lru.place(again, now, gone)
+
+
+def looks_twice(self: _Threads, step: Step) -> Iterable[Step]:
+    """Look whether a thread is blocked, and then again what for."""
+    onward = list(step.needs.values())
+    if not step.over and step.thread in self.blocked:
+        onward.append(self.blocked[step.thread])
+    return onward
+
+
+def goes_on_from_what_is_over(self: _Threads, step: Step) -> Iterable[Step]:
+    """Take a computation for one that waits which has ended."""
+    blocked = self.blocked.get(step.thread)
+    return [*step.needs.values(), *([] if blocked is None else [blocked])]
+
+
+def sees_no_threads(self: _Threads, step: Step) -> Iterable[Step]:
+    """Forget that a computation can't go on while its thread is blocked."""
+    return list(step.needs.values())
+
+
+class Canary(NamedTuple):
+    """A fault: whose method it takes the place of, and the program that shows it."""
+
+    fault: Callable[..., Any]
+    owner: type
+    name: str
+    subject: type[Subject]
+    plan: Plan
+    held: float = 0.0
+
+    def __str__(self) -> str:
+        return self.fault.__name__
+
+
+CANARIES: Final = (
+    Canary(registers_after_looking, Flight, "wait", Cached, (("compute",),) * 2),
+    Canary(publishes_twice, Store, "_placed", Cached, (("compute",),) * 2),
+    Canary(
+        *(settles_silently, Store, "settle", Unkept),
+        *((("stop",), ("compute",)), HOLD_S),
+    ),
+    Canary(
+        *(stores_what_was_removed, Store, "_placed", Cached),
+        (("compute",), ("invalidate", "get")),
+    ),
+    Canary(
+        *(makes_room_afterwards, Store, "_placed", Evicting),
+        (("compute", "other"), ("glance",)),
+    ),
+    Canary(
+        *(looks_twice, _Threads, "onward", Circling),
+        *((("ab",), ("bc",), ("ca",)), HOLD_S),
+    ),
+    Canary(
+        *(goes_on_from_what_is_over, _Threads, "onward", Circling),
+        (("bc",), ("ca", "in_its_loop")),
+    ),
+    Canary(
+        *(sees_no_threads, _Threads, "onward", Circling),
+        *((("in_its_loop",), ("ba",)), HOLD_S),
+    ),
+)
