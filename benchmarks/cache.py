@@ -173,7 +173,9 @@ def getters() -> dict[str, Get]:
         cache[1] = 1
         result[name] = cache.get
     computing: Cache[int, int] = caches["Cache"]
-    result["get_or_compute"] = lambda key: computing.get_or_compute(key, int)
+    result["get_or_compute, in a lambda"] = lambda key: computing.get_or_compute(
+        key, int
+    )
     return result
 
 
