@@ -419,7 +419,7 @@ def test_recursion_with_the_same_arguments() -> None:
     for _ in range(2):
         with pytest.raises(RecursiveComputeError) as info:
             ping(1)
-        assert info.value.keys == ((1,), (1,))
+        assert info.value.keys == (1, 1)
     with pytest.raises(RecursiveComputeError, match=r"\(1, \|, \('x', 5\)\)"):
         ping(1, x=5)
     assert left_over(ping) == left_over(pong) == (0, 0)
@@ -633,15 +633,15 @@ def test_clear_at_the_last_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: Calls = []
     function, cleared = counted(calls), []
     kind = type(once_of(function))
-    refuse = kind._refuse_old
+    end = kind._end_turn
 
-    def late(self: Any, epoch: object) -> None:
+    def late(self: Any, me: int, epoch: object) -> None:
         if not cleared:
             cleared.append(1)
             function.cache_clear()
-        refuse(self, epoch)
+        end(self, me, epoch)
 
-    monkeypatch.setattr(kind, "_refuse_old", late)
+    monkeypatch.setattr(kind, "_end_turn", late)
     value = function(1)
     assert function(1) is value
     assert len(calls) == 2
@@ -654,11 +654,13 @@ def test_clear_after_the_last_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     kind = type(once_of(function)._flights)
     hold = kind.hold
 
-    def late(self: Any, *args: Any) -> None:
-        hold(self, *args)
+    def late(self: Any, *args: Any) -> Any:
+        gone = hold(self, *args)
         if not cleared:
             cleared.append(1)
             function.cache_clear()
+        return gone
+        return gone
 
     monkeypatch.setattr(kind, "hold", late)
     value = function(1)

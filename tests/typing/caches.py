@@ -144,6 +144,18 @@ class Client:
         """An async method."""
         return f"{self}{page}"
 
+    @cached
+    @classmethod
+    def class_method(cls, page: int) -> str:
+        """A class method."""
+        return f"{cls}{page}"
+
+    @classmethod
+    @memoize
+    def memoized_of_class(cls, page: int) -> str:
+        """A memoized class method."""
+        return f"{cls}{page}"
+
     @staticmethod
     @cached
     def static_method(page: int) -> str:
@@ -168,13 +180,13 @@ assert_type(client.method(page=1), str)
 assert_type(client.method.cache_info().hits, int)
 assert_type(client.method.cache_invalidate(1), bool)
 assert_type(client.method.cache, Cache[Any, Any])
-assert_type(Client.method(client, 1), str)
 assert_type(Client.method.cache_info().hits, int)
-assert_type(Client.method.cache_invalidate(client, 1), bool)
-assert_type(Client.static_method(1), str)
+assert_type(Client.class_method(1), str)
+assert_type(client.class_method(1), str)
+assert_type(Client.class_method.cache_invalidate(1), bool)
+assert_type(Client.memoized_of_class(1), str)
 assert_type(client.attribute, str)
 assert_type(client.memoized(1), str)
-assert_type(Client.memoized(client, 1), str)
 assert_type(client.memoized.cache_info().hits, int)
 bound: Callable[[int], str] = client.method
 bound_later: Callable[[int], Coroutine[Any, Any, str]] = client.async_method
@@ -183,14 +195,11 @@ client.method()  # type: ignore[call-arg]  # page is missing
 client.method("1")  # type: ignore[arg-type]  # an int
 client.method.cache_invalidate(client, 1)  # type: ignore[call-arg,arg-type]  # bound
 client.method.cache_invalidate("1")  # type: ignore[arg-type]  # an int
-Client.method.cache_invalidate(1)  # type: ignore[call-arg,arg-type]  # whose?
-Client.method(1)  # type: ignore[call-arg,arg-type]  # of which object?
 
 
 async def await_method() -> None:
     """It is awaited as before."""
     assert_type(await client.async_method(1), str)
-    assert_type(await Client.async_method(client, 1), str)
     assert_type(client.async_method.cache_invalidate(1), bool)
 
 
