@@ -14,6 +14,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 TABLES = {
+    "cache.py": "A miss that evicts",
     "imports.py": "One statement",
     "keyed.py": "a limit for each key",
     "mixed.py": "One loop stands still",

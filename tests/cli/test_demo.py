@@ -13,8 +13,9 @@ from concutil import RateLimiter
 from concutil._cli import demo as demo_module
 from concutil._cli.demo import demo
 from concutil._cli.flaky import Retrying
-from concutil._cli.naive import naive_aretry, naive_retry
+from concutil._cli.naive import NaiveCache, naive_aretry, naive_retry
 from concutil._cli.plan import Plan
+from concutil._cli.stampede import Caching
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +59,7 @@ def test_the_demo_keeps_its_promises() -> None:
     words = [line.split() for line in ran.stdout.splitlines()]
     assert ["sent", "30", "30"] in words
     assert "FAIL" not in ran.stdout
-    assert ran.stdout.count("  ok  ") == 15
+    assert ran.stdout.count("  ok  ") == 19
     for world in ("threads", "asyncio tasks", "trio tasks"):
         assert f"4 {world}" in ran.stdout
         assert f"  from {world}" in ran.stdout
@@ -71,6 +72,7 @@ def test_the_demo_keeps_its_promises() -> None:
     )
     assert ["calls", "100", "100"] in words
     assert "policy: arrivals per 100 ms" in ran.stdout
+    assert "3 pages, 3 requests at the server, one for each" in ran.stdout
     assert "Read next" in ran.stdout
 
 
@@ -117,6 +119,17 @@ def test_a_storm_of_the_third_part_is_status_1() -> None:
     assert threading.enumerate() == before
 
 
+def test_a_stampede_of_the_fourth_part_is_status_1() -> None:
+    """A cache that computes a page twice fails the demo as well."""
+    out = io.StringIO()
+    simple = NaiveCache[int]()
+    caching = Caching("simple", simple.get_or_compute, simple.aget_or_compute)
+    before = threading.enumerate()
+    assert demo(Plan(rate=20, seconds=0.5), out, caching=caching) == 1
+    assert "requests at the server, not one for each" in out.getvalue()
+    assert threading.enumerate() == before
+
+
 def test_all_runs_together_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the time for all is over, what is left is given up and told."""
     monkeypatch.setattr(demo_module, "MOST_SECONDS_IN_ALL", -2.0)
@@ -135,7 +148,9 @@ def test_books_that_disagree_are_status_1() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
-@pytest.mark.parametrize("leg", ["naive", "concutil", "tokens", "loop", "policy"])
+@pytest.mark.parametrize(
+    "leg", ["naive", "concutil", "tokens", "loop", "policy", "dict"]
+)
 def test_ctrl_c_ends_it(leg: str) -> None:
     """Ctrl-C ends the demo at once with 130, one line, and no traceback."""
     with start("demo", "--rate", "10", "--seconds", "2") as process:

@@ -2,6 +2,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 
 import anyio
+import anyio.lowlevel
 import pytest
 import trio
 import trio.testing
@@ -9,6 +10,7 @@ import trio.testing
 from concutil._cli import naive
 from concutil._cli.flaky import Unavailable
 from concutil._cli.naive import (
+    NaiveCache,
     NaiveTaskLimiter,
     NaiveThreadLimiter,
     naive_aretry,
@@ -98,3 +100,31 @@ def test_the_loop_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Unavailable):
         anyio.run(naive_aretry, 3, in_task.acall)
     assert in_thread.calls == in_task.calls == 3
+
+
+def test_a_naive_cache_computes_for_each_who_looks_in_time() -> None:
+    """Whoever looks between another one's look and store computes as well."""
+    cache = NaiveCache[int]()
+    inner = cache.get_or_compute
+    assert inner("a", lambda: inner("a", lambda: 1) + 1) == 2
+    assert inner("a", lambda: 3) == 2
+
+
+def test_a_naive_cache_of_tasks_does_so_too() -> None:
+    """Between its look and its store a task lets all others look."""
+    cache = NaiveCache[int]()
+    computed: list[int] = []
+
+    async def compute() -> int:
+        await anyio.lowlevel.checkpoint()
+        computed.append(1)
+        return len(computed)
+
+    async def stampede() -> None:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(cache.aget_or_compute, "a", compute)
+        assert len(computed) == 3
+        assert await cache.aget_or_compute("a", compute) == 3
+
+    anyio.run(stampede)

@@ -1,6 +1,7 @@
 import socket
 import threading
 from http.client import HTTPConnection
+from time import monotonic
 
 import pytest
 from hypothesis import given
@@ -46,6 +47,18 @@ def test_arrivals_are_counted_and_the_hasty_refused() -> None:
     ]
     assert ledger.arrivals == sorted(ledger.arrivals)
     assert (len(ledger.arrivals), ledger.refused) == (3, 1)
+
+
+def test_answers_take_their_time() -> None:
+    """A slow server notes a call when it arrives, and answers that much later."""
+    ledger = Ledger(2)
+    with serving(ledger, answer_s=0.05) as port:
+        connection = HTTPConnection(HOST, port, timeout=5)
+        connection.request("GET", PATH)
+        status = connection.getresponse().status
+        seconds = monotonic() - ledger.arrivals[0]
+        connection.close()
+    assert (status, seconds >= 0.05) == (200, True)
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/other"), ("POST", PATH)])

@@ -5,16 +5,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from concutil import CacheStats
 from concutil._cli.verdict import (
+    Answers,
     Bound,
     Check,
     Grant,
     Tally,
+    answers_check,
     books_check,
     bound_check,
     budget_check,
+    cache_check,
     counts_check,
     exit_status,
+    once_check,
     pause_check,
     storm_check,
     sums_check,
@@ -193,3 +198,59 @@ def test_the_limiters_own_books_must_agree(books: tuple[int, int, int]) -> None:
     """A grant too few, or somebody left inside, is reported."""
     assert books_check(5, 0, 0, answered=5).holds
     assert not books_check(*books, answered=5).holds
+
+
+@pytest.mark.parametrize("arrived", [2, 3, 4])
+def test_each_page_is_asked_for_once(arrived: int) -> None:
+    """As many requests as pages, no more and no less."""
+    once = arrived == 3
+    said = f"3 pages, {arrived} requests at the server, {'' if once else 'not '}one for"
+    assert once_check(arrived, 3) == (once, f"{said} each")
+
+
+@pytest.mark.parametrize(
+    ("answers", "check"),
+    [
+        ((9, 9, 3, 3), (True, "us: 9 answers, 3 requests = 3 arrivals")),
+        ((9, 9, 3, 4), (False, "us: 9 answers, 3 requests but 4 arrivals")),
+        ((9, 8, 3, 3), (False, "us: 8 of 9 answers came in time")),
+    ],
+)
+def test_answers_and_requests_add_up(
+    answers: tuple[int, int, int, int], check: Check
+) -> None:
+    """Everybody has an answer, and both sides have counted the same requests."""
+    assert answers_check("us", Answers(*answers)) == check
+
+
+@pytest.mark.parametrize(
+    ("hits", "arrived", "said"),
+    [
+        (4, 3, "3 computed, 2 waited for that, 4 hits"),
+        (4, 2, "3 computed, 2 waited for that, 4 hits, but 2 arrivals"),
+        (5, 3, "3 computed, 2 waited for that, 5 hits, but 9 answers"),
+    ],
+)
+def test_a_cache_counts_what_the_server_counts(
+    hits: int, arrived: int, said: str
+) -> None:
+    """What a cache says of itself is what clients and server have seen."""
+    stats = CacheStats(
+        hits=hits,
+        misses=5,
+        computes=3,
+        joins=2,
+        failures=0,
+        evictions=0,
+        size=3,
+        maxsize=None,
+    )
+    check = cache_check(stats, Answers(9, 9, 3, arrived))
+    assert check == (said.endswith("4 hits"), f"the cache's stats(): {said}")
+
+
+def test_progress_is_told_of_both_kinds_of_counts() -> None:
+    """How much is done and what there was so far, in columns that stay in place."""
+    assert (GOOD.share, GOOD.so_far) == (1.0, "   5 sent,    2 refused")
+    answers = Answers(planned=8, answered=6, requested=1, arrived=1)
+    assert (answers.share, answers.so_far) == (0.75, "   1 sent,    6 answered")

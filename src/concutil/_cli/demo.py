@@ -1,4 +1,4 @@
-"""`python -m concutil demo`: limiters and retries under real traffic."""
+"""`python -m concutil demo`: limiters, retries and a cache under real traffic."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TextIO
 
 import anyio
 
+from .._cache.cache import Cache
 from .._core.rates import Rate
 from .._limits.limiter import RateLimiter
 from .._retry.budget import RetryBudget
@@ -15,8 +16,14 @@ from .._retry.retry import retry
 from .._runtime import clock
 from .flaky import FlakyOutcome, Retrying, asked, run_flaky
 from .interrupts import held_back
-from .naive import NaiveTaskLimiter, NaiveThreadLimiter, naive_aretry, naive_retry
-from .plan import MOST_SECONDS_IN_ALL, FlakyPlan, Plan
+from .naive import (
+    NaiveCache,
+    NaiveTaskLimiter,
+    NaiveThreadLimiter,
+    naive_aretry,
+    naive_retry,
+)
+from .plan import MOST_SECONDS_IN_ALL, FlakyPlan, Plan, StampedePlan
 from .plot import progress_bar
 from .report import (
     Series,
@@ -24,24 +31,30 @@ from .report import (
     further_reading,
     introduction,
     introduction_of_retries,
+    introduction_of_stampede,
     introduction_of_tokens,
     plots,
     results,
     results_of_retries,
+    results_of_stampede,
     results_of_tokens,
     tokens,
 )
 from .screen import Screen
 from .server import Ledger
+from .stampede import Caching, StampedeOutcome, run_stampede
 from .tokens import TokenOutcome, run_tokens
 from .traffic import CLIENTS_PER_WORLD, Contender, Outcome, run_traffic
 from .verdict import (
     Check,
+    answers_check,
     books_check,
     bound_check,
     budget_check,
+    cache_check,
     counts_check,
     exit_status,
+    once_check,
     pause_check,
     storm_check,
     sums_check,
@@ -50,7 +63,8 @@ from .verdict import (
 
 _BAR_COLUMNS = 20
 
-AnyOutcome = Outcome | TokenOutcome | FlakyOutcome
+LimitedOutcome = Outcome | TokenOutcome | FlakyOutcome
+AnyOutcome = LimitedOutcome | StampedeOutcome
 
 
 def demo(
@@ -60,6 +74,7 @@ def demo(
     limiter: RateLimiter | None = None,
     token_limiter: RateLimiter | None = None,
     retrying: Retrying | None = None,
+    caching: Caching | None = None,
 ) -> int:
     """Run the demo, and say what came of it.
 
@@ -74,10 +89,12 @@ def demo(
         token_limiter: What is judged in the second part; by default a limiter of its
             rates.
         retrying: What is judged in the third part; by default a policy.
+        caching: What is judged in the fourth part; by default a cache.
 
     Returns:
         The exit status: 0 if the limiters kept the plan's bounds and the pause, the
-        retries made no storm and kept to their budget, and all counts add up, else 1.
+        retries made no storm and kept to their budget, the cache asked once for each
+        page, and all counts add up, else 1.
     """
     screen = Screen(out)
     loops = anyio.get_available_backends()
@@ -88,6 +105,7 @@ def demo(
             plan, loops, stage, limiter=token_limiter or _token_limiter(plan)
         )
         checks += _third_part(plan, loops, stage, retrying=retrying)
+        checks += _fourth_part(plan, loops, stage, caching=caching)
     screen.say(further_reading())
     return exit_status(checks)
 
@@ -125,16 +143,10 @@ class _Stage:
         )
 
     def _so_far(self, outcome: AnyOutcome, now: float) -> str:
-        tally = outcome.tally
-        bar = progress_bar(
-            tally.answered / tally.planned,
-            width=_BAR_COLUMNS,
-            glyphs=self.screen.glyphs,
-        )
-        return (
-            f"{outcome.name:<8} {bar} {now - self.started_at:4.1f} s "
-            f" {tally.answered:>4} sent, {tally.told_no:>4} refused"
-        )
+        tally, glyphs = outcome.tally, self.screen.glyphs
+        bar = progress_bar(tally.share, width=_BAR_COLUMNS, glyphs=glyphs)
+        seconds = now - self.started_at
+        return f"{outcome.name:<8} {bar} {seconds:4.1f} s  {tally.so_far}"
 
 
 def _first_part(
@@ -204,7 +216,35 @@ def _third_part(
     return checks
 
 
-def _books(limiter: RateLimiter, outcome: AnyOutcome) -> Check:
+def _fourth_part(
+    plan: Plan, loops: Sequence[str], stage: _Stage, *, caching: Caching | None
+) -> list[Check]:
+    part = StampedePlan()
+    stage.screen.say(introduction_of_stampede(part, loops))
+    cache = Cache[str, int](ttl=60, name="pages")
+    ours = caching or Caching("cache", cache.get_or_compute, cache.aget_or_compute)
+    simple = NaiveCache[int]()
+    rival = Caching("dict", simple.get_or_compute, simple.aget_or_compute)
+    outcomes: list[StampedeOutcome] = []
+    for each in (rival, ours):
+        seconds = stage.seconds(part.seconds)
+        outcome = run_stampede(
+            each, part, loops, seconds=seconds, port=plan.port, look=stage.look
+        )
+        stage.end(outcome)
+        outcomes.append(outcome)
+    judged = outcomes[-1].tally
+    checks = [
+        once_check(judged.arrived, part.pages),
+        *(answers_check(outcome.name, outcome.tally) for outcome in outcomes),
+    ]
+    if caching is None:
+        checks.append(cache_check(cache.stats(), judged))
+    stage.screen.say(results_of_stampede(outcomes, checks))
+    return checks
+
+
+def _books(limiter: RateLimiter, outcome: LimitedOutcome) -> Check:
     stats = limiter.stats()
     return books_check(
         stats.granted, stats.waiting, stats.in_flight, answered=outcome.tally.answered

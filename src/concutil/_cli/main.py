@@ -61,7 +61,7 @@ def _parse(arguments: Sequence[str] | None) -> Namespace:
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog=_PROG,
-        description="Concurrency limits that threads, asyncio and trio share.",
+        description="Limits, retries and caches that threads, asyncio and trio share.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -86,9 +86,10 @@ def _add_demo(add_parser: Callable[..., ArgumentParser]) -> None:
         description=f"{summary.capitalize()} to a server on this machine, beside the"
         " limiter that everyone writes first; then to a limit of tokens, with a pause"
         " that the server asks for; then calls to a server that fails, beside the retry"
-        " loop that everyone writes first. Ends with 0 if the limits and the pause were"
-        " kept, retries made no storm and all counts add up, else with 1. It takes"
-        " about 13 seconds.",
+        " loop that everyone writes first; then a stampede on slow pages, beside the"
+        " cache that everyone writes first. Ends with 0 if the limits and the pause"
+        " were kept, retries made no storm, each page was asked for once and all counts"
+        " add up, else with 1. It takes about 15 seconds.",
         allow_abbrev=False,
     )
     _add_demo_options(parser.add_argument)

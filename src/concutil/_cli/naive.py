@@ -1,4 +1,4 @@
-"""The rate limiter and the retry loop that everyone writes first, to show what they do.
+"""The limiter, retry loop and cache that everyone writes first, to show what they do.
 
 A semaphore bounds how many run at once, and "sleep until the last call plus an
 interval" is meant to space them. But all who hold a place read the same last call,
@@ -9,7 +9,10 @@ nor with a second event loop.
 
 The retry loop waits as long each time, whatever the server says, and each caller is
 alone with it: so all come back together, again and again, while nothing can be had, and
-have used up their attempts when it could. Nothing in concutil uses either.
+have used up their attempts when it could.
+
+The cache has a lock around each look and each store, as one is told to. In between all
+who look find nothing, and all of them compute. Nothing in concutil uses any of these.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
 
 import anyio
 
@@ -24,6 +28,8 @@ from .._runtime import clock
 from .flaky import Unavailable
 
 RETRY_WAIT_S = 0.05
+
+V = TypeVar("V")
 
 
 class _Pace:
@@ -89,3 +95,34 @@ async def naive_aretry(attempts: int, fn: Callable[[], Awaitable[object]]) -> No
         else:
             return
     await fn()
+
+
+class NaiveCache(Generic[V]):
+    """The naive cache, for threads and tasks."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, V] = {}
+        self._lock = threading.Lock()
+
+    def get_or_compute(self, key: str, fn: Callable[[], V]) -> V:
+        """Return what there is for *key*, or compute it, from a thread."""
+        with self._lock:
+            if key in self._values:
+                return self._values[key]
+        value = fn()
+        with self._lock:
+            self._values[key] = value
+        return value
+
+    # Twice, as everyone writes it.
+    async def aget_or_compute(  # noqa: HC2 - see above
+        self, key: str, fn: Callable[[], Awaitable[V]]
+    ) -> V:
+        """Return what there is for *key*, or compute it, from a task."""
+        with self._lock:
+            if key in self._values:
+                return self._values[key]
+        value = await fn()
+        with self._lock:
+            self._values[key] = value
+        return value

@@ -67,6 +67,18 @@ class FlakyPlan(NamedTuple):
         return self.calls / self.calls_per_second + BAD_S
 
 
+class StampedePlan(NamedTuple):
+    """The fourth part: slow pages that all want at once."""
+
+    pages: int = 3
+    answer_s: float = 0.25
+
+    @property
+    def seconds(self) -> float:
+        """How long it should take."""
+        return self.pages * self.answer_s
+
+
 class Plan(NamedTuple):
     """The options of the demo, and what follows from them."""
 

@@ -9,9 +9,10 @@ from typing import NamedTuple
 from .arrivals import achieved_rate, busiest, longest_gap, per_interval
 from .flaky import ONE_IN, FlakyOutcome
 from .naive import RETRY_WAIT_S
-from .plan import BAD_S, FlakyPlan, Plan, TokenPlan
+from .plan import BAD_S, FlakyPlan, Plan, StampedePlan, TokenPlan
 from .plot import LABEL_COLUMNS, Glyphs, bars, interval_that_fits, ruler, table
 from .server import HOST
+from .stampede import ASKERS_PER_WORLD, StampedeOutcome
 from .tokens import OVERLOAD_S, TokenOutcome
 from .traffic import CLIENTS_PER_WORLD, THREADS, Outcome
 from .verdict import Check
@@ -89,6 +90,36 @@ def introduction_of_retries(plan: FlakyPlan, loops: Sequence[str]) -> list[str]:
     ]
 
 
+def introduction_of_stampede(plan: StampedePlan, loops: Sequence[str]) -> list[str]:
+    """Return what the fourth part is going to be."""
+    worlds = [_clients_of(world) for world in (THREADS, *loops)]
+    clients = ", ".join(f"{ASKERS_PER_WORLD} {world}" for world in worlds)
+    return [
+        "",
+        f"Now a stampede: {clients} want the same",
+        f"{plan.pages} pages, one after the other and all at once. The server takes",
+        f"{plan.answer_s * 1000:g} ms for each answer. All of them share:",
+        "",
+        "dict      a dict, with a lock around each look and each store",
+        "cache     one Cache(ttl=60)",
+        "",
+    ]
+
+
+def results_of_stampede(
+    outcomes: Sequence[StampedeOutcome], checks: Iterable[Check]
+) -> list[str]:
+    """Return the table of the fourth part and what was checked."""
+    tallies = [outcome.tally for outcome in outcomes]
+    rows = [
+        ("", *(outcome.name for outcome in outcomes)),
+        ("answers", *(tally.answered for tally in tallies)),
+        ("requests at the server", *(tally.arrived for tally in tallies)),
+    ]
+    lines = table([str(cell) for cell in row] for row in rows)
+    return ["", *lines, "", *map(_checked, checks)]
+
+
 def results_of_retries(
     outcomes: Sequence[FlakyOutcome], checks: Iterable[Check]
 ) -> list[str]:
@@ -162,6 +193,8 @@ def further_reading() -> list[str]:
         '                      permit.adjust({"tokens": 42})   limiter.pause(seconds)',
         "With retries:         policy = retry(on, limiter=limiter, budget=budget)",
         "                      @policy   policy.call(fn)   await policy.acall(fn)",
+        "With a cache:         cache.get_or_compute(key, fn)   @cached(ttl=60)",
+        "                      await cache.aget_or_compute(key, async_fn)",
         "Read next:            python -m pydoc concutil.RateLimiter",
         "                      and in the source tree docs/tutorial.md, docs/howto/",
     ]

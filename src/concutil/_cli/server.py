@@ -77,15 +77,17 @@ class Ledger:
 
 
 @contextmanager
-def serving(ledger: Book, *, port: int = 0) -> Generator[int, None, None]:
+def serving(
+    ledger: Book, *, port: int = 0, answer_s: float = 0.0
+) -> Generator[int, None, None]:
     """Serve on loopback in a thread of its own, and give the port; 0 takes a free one.
 
-    A port that can't be opened is a `ListenError`.
+    A port that can't be opened is a `ListenError`. Each answer takes *answer_s*.
     """
     with start_blocking_portal(name="concutil-demo-server") as portal:
         listening = _listen(port)
         opened: int = listening.getsockname()[1]
-        server = portal.start_task_soon(_serve, listening, ledger)
+        server = portal.start_task_soon(_serve, listening, ledger, answer_s)
         try:
             yield opened
         finally:
@@ -114,12 +116,12 @@ def _listen(port: int) -> socket.socket:
         ) from exc
 
 
-async def _serve(listening: socket.socket, ledger: Book) -> None:
+async def _serve(listening: socket.socket, ledger: Book, answer_s: float) -> None:
     async with await SocketListener.from_socket(listening) as listener:
-        await listener.serve(partial(_converse, ledger))
+        await listener.serve(partial(_converse, ledger, answer_s))
 
 
-async def _converse(ledger: Book, stream: SocketStream) -> None:
+async def _converse(ledger: Book, answer_s: float, stream: SocketStream) -> None:
     """Answer one connection's requests until it ends or makes no sense."""
     requests = BufferedByteReceiveStream(stream)
     gone = (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError)
@@ -130,6 +132,7 @@ async def _converse(ledger: Book, stream: SocketStream) -> None:
                 head = await requests.receive_until(b"\r\n\r\n", _HEAD_BYTES)
                 reply = _answer(ledger, parse_head(head), clock.monotonic())
                 status = reply.status
+                await anyio.sleep(answer_s)
                 await stream.send(_message(reply))
 
 

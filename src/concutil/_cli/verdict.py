@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from math import inf
 from typing import NamedTuple
 
+from .._cache.stats import CacheStats
+
 # Far above the rounding of float seconds, far below what anyone could notice.
 _ROUNDING_CALLS = _ROUNDING_S = 1e-6
 
@@ -57,6 +59,35 @@ class Tally(NamedTuple):
     arrived: int  # by the server
     told_no: int  # by the clients
     refused: int  # by the server
+
+    @property
+    def share(self) -> float:
+        """How much of what was planned is done."""
+        return self.answered / self.planned
+
+    @property
+    def so_far(self) -> str:
+        """What there was of each, in so many columns each time."""
+        return f"{self.answered:>4} sent, {self.told_no:>4} refused"
+
+
+class Answers(NamedTuple):
+    """How often something was asked for, and how often that took a request."""
+
+    planned: int
+    answered: int  # to clients, by a cache or by the server
+    requested: int  # by the clients
+    arrived: int  # by the server
+
+    @property
+    def share(self) -> float:
+        """How much of what was planned is done."""
+        return self.answered / self.planned
+
+    @property
+    def so_far(self) -> str:
+        """What there was of each, in so many columns each time."""
+        return f"{self.arrived:>4} sent, {self.answered:>4} answered"
 
 
 def worst_excess(grants: Iterable[Grant], bound: Bound) -> float:
@@ -170,6 +201,41 @@ def budget_check(retries: int, calls: int, *, ratio: float, floor: float) -> Che
     most = ratio * calls + floor
     allowed = f"{ratio:g} x {calls} calls + {floor:g} = {most:g} allowed"
     return Check(retries <= most, f"{retries} retries, {allowed}")
+
+
+def once_check(arrived: int, pages: int) -> Check:
+    """Judge whether the server was asked once for each of so many *pages*."""
+    told = f"{pages} pages, {arrived} requests at the server"
+    if arrived != pages:
+        return Check(False, f"{told}, not one for each")
+    return Check(True, f"{told}, one for each")
+
+
+def answers_check(name: str, answers: Answers) -> Check:
+    """Judge whether all who asked got an answer, and both sides counted alike."""
+    planned, answered, requested, arrived = answers
+    if answered != planned:
+        return Check(False, f"{name}: {answered} of {planned} answers came in time")
+    same = requested == arrived
+    return Check(
+        same,
+        f"{name}: {answered} answers, {requested} requests {'=' if same else 'but'}"
+        f" {arrived} arrivals",
+    )
+
+
+def cache_check(stats: CacheStats, answers: Answers) -> Check:
+    """Judge whether the cache's own numbers are those of clients and server."""
+    told = (
+        f"the cache's stats(): {stats.computes} computed, {stats.joins} waited for"
+        f" that, {stats.hits} hits"
+    )
+    if stats.computes != answers.arrived:
+        return Check(False, f"{told}, but {answers.arrived} arrivals")
+    total = stats.computes + stats.joins + stats.hits
+    if total != answers.answered:
+        return Check(False, f"{told}, but {answers.answered} answers")
+    return Check(True, told)
 
 
 def exit_status(checks: Iterable[Check]) -> int:
