@@ -34,13 +34,13 @@ LEFT_BEHIND: Final = (
         "Crowded": 130,
         "Expiring": 74,
         "Looped": 138,
-        "Circling": 324,
+        "Circling": 372,
     }
     if WITH_IS_A_CALL
     else {
         "Cached": 44,
         "Crowded": 32,
-        "Expiring": 72,
+        "Expiring": 24,
         "Looped": 56,
         "Circling": 148,
     }

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from datetime import timedelta
 from functools import _CacheInfo as CacheInfo
 from functools import partial
+from types import FunctionType
 from typing import (
     Any,
     Concatenate,
@@ -28,6 +29,7 @@ P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+S = TypeVar("S")
 T = TypeVar("T")
 
 _MAX_VALUES = 128
@@ -42,6 +44,14 @@ class CachedFunction(Protocol[P, R_co]):
         ...
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+    @overload  # a class method
+    def __get__(
+        self: CachedFunction[Concatenate[type[S], Q], T],
+        instance: object,
+        owner: type | None = None,
+        /,
+    ) -> CachedFunction[Q, T]: ...
 
     @overload
     def __get__(
@@ -169,6 +179,7 @@ def cached(
         new_cache()  # what is wrong is told now
     else:
         new_cache = partial(_shared, cache)
+        new_cache()
         if (maxsize, ttl, stale) != (_MAX_VALUES, None, None):
             raise TypeError(
                 "maxsize=, ttl= and stale= can't stand beside cache=, which has its own"
@@ -214,7 +225,9 @@ def _decorated(fn: Any, memory: Memory) -> Any:
 
 def _is_of_class(fn: Any) -> bool:
     """Whether *fn* is defined in the body of a class: its name tells."""
-    _, _, here = getattr(fn, "__qualname__", "").rpartition("<locals>.")
+    if not isinstance(fn, FunctionType):  # but a class in a class, a bound method
+        return False
+    _, _, here = fn.__qualname__.rpartition("<locals>.")
     return "." in here
 
 

@@ -22,12 +22,18 @@ _MARK: Final = _Mark()
 
 @final
 class Owner:
-    """Tells apart the keys of those who share a cache."""
+    """Tells apart the keys of those who share a cache.
 
-    __slots__ = ("_name",)
+    Args:
+        name: What it is shown as.
+        whole: What it is a part of, as one object's calls are of a method.
+    """
 
-    def __init__(self, name: str) -> None:
+    __slots__ = ("_name", "whole")
+
+    def __init__(self, name: str, whole: Owner | None = None) -> None:
         self._name = name
+        self.whole: Owner | None = whole
 
     def __repr__(self) -> str:
         return self._name
@@ -36,6 +42,16 @@ class Owner:
 def by_value(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
     """Return the key of a call whose arguments count by their value alone."""
     return (*args, _MARK, *kwargs.items()) if kwargs else args
+
+
+def by_value_in_functools(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
+    """Return a key that is equal to others just where those of functools are.
+
+    There a single argument of these types is its own key, so that 3 is not 3.0.
+    """
+    if len(args) == 1 and not kwargs and type(args[0]) in {int, str}:
+        return args[0]  # type: ignore[no-any-return]  # it is hashable
+    return by_value(args, kwargs)
 
 
 def by_type(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
@@ -60,5 +76,6 @@ def owned(owner: Owner, key_of: KeyOf) -> KeyOf:
 
 
 def is_owned(owner: Owner, key: Hashable) -> bool:
-    """Whether *key* is one of *owner*, among those of a cache that others use too."""
-    return isinstance(key, tuple) and bool(key) and key[0] is owner
+    """Whether *key* is one of *owner* or its parts, in a cache that others use too."""
+    first = key[0] if isinstance(key, tuple) and key else None
+    return isinstance(first, Owner) and owner in {first, first.whole}

@@ -29,7 +29,7 @@ from typing import (
 
 from .._core import options
 from .._runtime.calls import is_async, is_generator
-from .keys import KeyOf, by_type, by_value
+from .keys import KeyOf, by_type, by_value_in_functools
 from .lead import Lead
 from .store import Store
 from .terms import Terms
@@ -37,6 +37,7 @@ from .terms import Terms
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
+S = TypeVar("S")
 T = TypeVar("T")
 R_co = TypeVar("R_co", covariant=True)
 
@@ -50,6 +51,14 @@ class MemoizedFunction(Protocol[P, R_co]):
         ...
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+    @overload  # a class method
+    def __get__(
+        self: MemoizedFunction[Concatenate[type[S], Q], T],
+        instance: object,
+        owner: type | None = None,
+        /,
+    ) -> MemoizedFunction[Q, T]: ...
 
     @overload
     def __get__(
@@ -105,6 +114,7 @@ class _Once:
         "_fn",
         "_info",
         "_key_of",
+        "_rechecks",
         "_turns",
         "function",
     )
@@ -113,7 +123,8 @@ class _Once:
         self, fn: Callable[..., Any], maxsize: int | None, *, typed: bool
     ) -> None:
         self._fn = fn
-        self._key_of: KeyOf = by_type if typed else by_value
+        self._key_of: KeyOf = by_type if typed else by_value_in_functools
+        self._rechecks = 0  # how often a leader found what another had put in
         self._flights = Store(Terms(0))  # which holds nothing
         self._turns: dict[int, _Turn] = {}  # by thread
         self._epoch = object()  # another one after each clear
@@ -125,7 +136,7 @@ class _Once:
         function.cache_clear = self.clear
         self.function: Callable[..., Any] = function
 
-    def _miss(self, *args: Any, **kwargs: Any) -> Any:
+    def _miss(self, /, *args: Any, **kwargs: Any) -> Any:
         """Return what functools doesn't know, in one frame: recursion may be deep."""
         key, me = self._key_of(args, kwargs), threading.get_ident()
         turn = self._turns.get(me)
@@ -136,40 +147,43 @@ class _Once:
                 raise _Cleared
             return value
         while True:
-            epoch = self._epoch
             found = self._flights.found(key, None)
             try:
                 if isinstance(found, Lead):
                     with found:
-                        self._turns[me] = _Turn(key, epoch)
-                        found.keep(self.function(*args, **kwargs))
-                        self._refuse_old(epoch)
+                        self._turns[me] = _Turn(key, epoch := self._epoch)
+                        found.keep((epoch, self.function(*args, **kwargs)))
+                        self._end_turn(me, epoch)
             except _Cleared:
                 continue
             finally:
                 self._turns.pop(me, None)
-            value = found.value
+                if turn is not None:  # a key that calls this came between
+                    self._turns[me] = turn
+            epoch, value = found.value
             if self._epoch is epoch:
                 return value
 
-    def _refuse_old(self, epoch: object) -> None:
-        """Raise if there was a clear, after which something may have been put in."""
+    def _end_turn(self, me: int, epoch: object) -> None:
+        """Count it if nobody took the turn; raise if there was a clear meanwhile."""
+        if me in self._turns:
+            self._rechecks += 1
         if self._epoch is not epoch:
-            self._clear()
+            self._clear()  # after it something may have been put in
             raise _Cleared
 
     def info(self) -> CacheInfo:
         """Return the numbers of functools, without the calls that were leaders' own."""
-        hits, misses, maxsize, size = self._info()
-        ours = self._flights.stats()
-        calls = hits + misses - ours.computes
-        return CacheInfo(max(0, calls - ours.misses), ours.misses, maxsize, size)
+        hits, _, maxsize, size = self._info()
+        misses = self._flights.stats().misses
+        return CacheInfo(max(0, hits - self._rechecks), misses, maxsize, size)
 
     def clear(self) -> None:
         """Forget all values and numbers; what is being computed begins anew."""
         self._epoch = object()
         self._flights.clear()
         self._flights.forget_numbers()
+        self._rechecks = 0
         self._clear()
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast, final
 
 from .._runtime.calls import is_async
 from .cache import Cache, store_of
-from .keys import KeyOf, Owner, by_value, is_owned, of_method, owned
+from .keys import KeyOf, Owner, by_value, is_owned, owned
 from .lead import Lead
 
 
@@ -19,7 +19,7 @@ class Memory:
 
     Args:
         new_cache: Returns the cache; one that others use as well if *shared*.
-        key_of: Returns the key of a call.
+        key_of: Returns the key of a call, without the object of a method.
         shared: Whether keys must tell that they are of this memory.
         typed: Told by `parameters`.
         name: What such keys are shown as.
@@ -35,23 +35,25 @@ class Memory:
         shared: bool,
         typed: bool,
         name: str,
+        whole: Owner | None = None,
     ) -> None:
         self._new_cache = new_cache
         self._key_of = key_of
-        self._owner = Owner(name) if shared else None
+        self._owner = Owner(name, whole) if shared else None
         self._typed = typed
         self.name: str = name
         self.cache: Cache[Any, Any] = new_cache()
         self.key_of: KeyOf = owned(self._owner, key_of) if self._owner else key_of
 
     def of_object(self) -> Memory:
-        """Return another memory, for a method: its first argument is in no key."""
+        """Return another memory, for one object of a method."""
         return Memory(
             self._new_cache,
-            of_method(self._key_of),
+            self._key_of,
             shared=self._owner is not None,
             typed=self._typed,
             name=self.name,
+            whole=self._owner,
         )
 
     def info(self) -> CacheInfo:
@@ -72,14 +74,23 @@ class Memory:
         else:
             store.remove(key for key in store.all_keys() if is_owned(owner, key))
 
-    def invalidate(self, *args: Any, **kwargs: Any) -> bool:
+    def invalidate(self, /, *args: Any, **kwargs: Any) -> bool:
         """Forget the value of this call; whether there was one."""
         return bool(store_of(self.cache).remove([self.key_of(args, kwargs)]))
 
 
-def remembering(fn: Callable[..., Any], memory: Memory) -> Callable[..., Any]:
-    """Return *fn* so that it looks into *memory* before it computes."""
-    made: Any = functools.wraps(fn)((_async if is_async(fn) else _sync)(fn, memory))
+def remembering(
+    fn: Callable[..., Any], memory: Memory, key_of: KeyOf | None = None
+) -> Callable[..., Any]:
+    """Return *fn* so that it looks into *memory* before it computes.
+
+    Args:
+        fn: The function.
+        memory: Where to look.
+        key_of: Returns the key of a call; None for what the memory has.
+    """
+    made_by = _async if is_async(fn) else _sync
+    made: Any = functools.wraps(fn)(made_by(fn, memory, key_of or memory.key_of))
     made.cache = memory.cache
     made.cache_info = memory.info
     made.cache_clear = memory.clear
@@ -88,8 +99,8 @@ def remembering(fn: Callable[..., Any], memory: Memory) -> Callable[..., Any]:
     return cast("Callable[..., Any]", made)
 
 
-def _sync(fn: Callable[..., Any], memory: Memory) -> Callable[..., Any]:
-    key_of, store = memory.key_of, store_of(memory.cache)
+def _sync(fn: Callable[..., Any], memory: Memory, key_of: KeyOf) -> Callable[..., Any]:
+    store = store_of(memory.cache)
     simple = key_of is by_value
     entries, tick, now = store.lru.entries, store.lru.tick, store.now
 
@@ -112,8 +123,8 @@ def _sync(fn: Callable[..., Any], memory: Memory) -> Callable[..., Any]:
     return call
 
 
-def _async(fn: Callable[..., Any], memory: Memory) -> Callable[..., Any]:
-    key_of, store = memory.key_of, store_of(memory.cache)
+def _async(fn: Callable[..., Any], memory: Memory, key_of: KeyOf) -> Callable[..., Any]:
+    store = store_of(memory.cache)
     simple = key_of is by_value
     entries, tick, now = store.lru.entries, store.lru.tick, store.now
 
