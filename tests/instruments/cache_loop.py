@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from asyncio import CancelledError
+from asyncio import CancelledError  # noqa: ASYNC106 - nothing else of it
 from collections.abc import Awaitable, Coroutine, Generator
 from contextlib import AbstractContextManager, suppress
 from typing import Any, final
@@ -58,7 +58,7 @@ class Task:
                 self._context.run(self._body.send, None)
             else:
                 self._context.run(self._body.throw, error)
-        except (StopIteration, CancelledError):
+        except (StopIteration, CancelledError):  # noqa: ASYNC103 - it is the loop
             self.ended = True
 
     def close(self) -> None:

@@ -354,14 +354,14 @@ async def test_async_generators_that_yield_inside_of_a_scope() -> None:
     @retry(OSError, timeout=None)
     async def from_scope() -> AsyncIterator[int]:
         with anyio.CancelScope():
-            yield 1  # noqa: ASYNC119 - the subject
-            yield 2  # noqa: ASYNC119 - the subject
+            yield 1  # noqa: ASYNC101, ASYNC119 - the subject
+            yield 2  # noqa: ASYNC101, ASYNC119 - the subject
 
     @retry(OSError, timeout=None)
     async def from_group() -> AsyncIterator[int]:
         async with anyio.create_task_group():
-            yield 1  # noqa: ASYNC119 - the subject
-            yield 2  # noqa: ASYNC119 - the subject
+            yield 1  # noqa: ASYNC101, ASYNC119 - the subject
+            yield 2  # noqa: ASYNC101, ASYNC119 - the subject
 
     for items in (from_scope, from_group):
         assert [item async for item in items()] == [1, 2]

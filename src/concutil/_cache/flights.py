@@ -66,6 +66,9 @@ class Flight:
     async def wait(self, world: World) -> None:
         """Wait until it has ended: the one text for threads and tasks.
 
+        Args:
+            world: Where this runs.
+
         Raises:
             RecursiveComputeError: If it could not end while somebody waits here.
         """
@@ -129,6 +132,10 @@ def _waiting(goal: Step, *, blocks: bool) -> Iterator[None]:
     First it says who waits for what, and then looks for a way round. Each of these is
     one operation of a dict, so of those who close a circle at the same time at least
     one sees it, and no lock is held that the collector could stumble upon.
+
+    Args:
+        goal: What is waited for.
+        blocks: Whether that blocks the thread.
 
     Raises:
         RecursiveComputeError: If *goal* waits for who would wait here.

@@ -68,6 +68,9 @@ class Lead:
     def keep(self, value: Any) -> None:
         """Have the flight end with *value*; calls code of the user.
 
+        Args:
+            value: What was computed.
+
         Raises:
             TypeError: If *value* is a coroutine, which could be awaited only once.
         """

@@ -23,6 +23,7 @@ class Memory:
         shared: Whether keys must tell that they are of this memory.
         typed: Told by `parameters`.
         name: What such keys are shown as.
+        whole: What this is a part of, as one object's calls are of a method.
     """
 
     __slots__ = ("_key_of", "_new_cache", "_owner", "_typed", "cache", "key_of", "name")

@@ -151,6 +151,11 @@ class Store:
     ) -> Entry | Flight | Lead:
         """Wait until a flight is over: the one text for threads and tasks.
 
+        Args:
+            world: Where this runs.
+            found: The flight.
+            ttl: As for `begin`.
+
         Returns:
             What has a value for its key, or the lead if there is none.
 
@@ -172,15 +177,10 @@ class Store:
             del found  # or the error would keep itself alive: its traceback leads here
 
     def hold(self, entry: Entry, flight: Flight | None = None) -> list[Gone]:
-        """Hold *entry*, in place of another one of its key.
+        """Hold a new *entry* of its key, and return what has gone for it.
 
-        Args:
-            entry: A new one.
-            flight: What has computed it, which is over then. If it is in `flights` no
-                more, nothing is held. Without one, who computes the key loses that.
-
-        Returns:
-            What has gone for it.
+        If *flight* has computed it, that is over then, and if it is in `flights` no
+        more, nothing is held. Without it, who computes the key by now loses that.
         """
         dated = self.lru.dated or entry.expires is not None
         now = self.now() if dated else 0.0

@@ -10,10 +10,12 @@ from typing import Any, final
 class Step:
     """One computation, or one thread that is blocked, and what it waits for.
 
-    Attributes:
+    Args:
         key: Whose value is computed.
         thread: The ident of the thread in which it runs.
         outer: The computation inside of which it was begun, or None.
+
+    Attributes:
         needs: What it waits for now, by who does the waiting.
         over: Whether it has ended.
     """

@@ -55,6 +55,7 @@ def coroutine(
     use = policy.for_function(fn)
 
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:  # noqa: HC2 - the async face
+        """Do the same in a task."""
         call = Call(use)
         try:
             publish(call)
