@@ -60,7 +60,6 @@ FIRST: Final[dict[str, Sequence[str]]] = {
         *("limits/test_options.py", "limits/test_changes.py"),
         *("limits/test_asyncio.py", "limits/test_threads.py"),
     ),
-    "_limits/shard.py": ("limits/test_keyed.py", "limits/test_keyed_worlds.py"),
     "_limits/shards.py": (
         "limits/test_keyed.py",
         "instruments/test_keyed_schedules.py",
