@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -252,6 +253,27 @@ def test_a_timeout_that_ends_before_a_pause_is_refused_at_once(
     with threads(lambda: limiter.permit(timeout=29).wait().release()):
         eventually(lambda: limiter.stats().waiting == 1)
         clock.advance(29)
+
+
+def test_what_is_admitted_as_the_timeout_ends_is_in_time() -> None:
+    """Even if nobody ran between its coming and that instant."""
+
+    class Leaping:
+        """A clock that leaps on once somebody waits."""
+
+        def now(self) -> float:
+            return 30.0 if limiter._gate.admission.lines else 0.0
+
+        def call_at(
+            self, when: float, wake: Callable[[], object]
+        ) -> Callable[[], object]:
+            return lambda: None
+
+    limiter = RateLimiter(calls_per_second=10)  # the clock is asked as it is made
+    limiter = RateLimiter(calls_per_second=10, slack=0, clock=Leaping())
+    limiter.pause(30)
+    with limiter.permit(timeout=30) as permit:
+        assert permit.waited == 30
 
 
 def test_after_a_pause_the_rates_are_named_again(clock: ManualClock) -> None:

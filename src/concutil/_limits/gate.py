@@ -213,6 +213,7 @@ class Gate:
             self.apply(lambda core, now: core.enter(ticket, now), ticket)
             while ticket.state is QUEUED:
                 if self.now() >= ticket.until - ROUNDING_S:
+                    self.settle(ticket)  # what is admitted in this instant is in time
                     self.apply(lambda core, now: core.expire(ticket, now), ticket)
                     break
                 until = min(ticket.alarm, ticket.until)
