@@ -38,11 +38,11 @@ LEFT_BEHIND: Final = (
     }
     if WITH_IS_A_CALL
     else {
-        "Cached": 44,
-        "Crowded": 32,
-        "Expiring": 24,
-        "Looped": 56,
-        "Circling": 148,
+        "Cached": 62,
+        "Crowded": 44,
+        "Expiring": 30,
+        "Looped": 82,
+        "Circling": 220,
     }
 )
 

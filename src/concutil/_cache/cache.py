@@ -45,7 +45,7 @@ class Cache(Generic[K, V]):
         weigh: A function of key and value that returns how much an entry weighs, a
             whole number; then *maxsize* is the greatest total weight. A value that
             weighs more than that is returned but not stored, and evicts nothing.
-            Entries that weigh 0 are not limited.
+            Entries that weigh 0 are not limited, and go with the others.
         on_evict: Called with key, value and cause when an entry is held no longer:
             "size" if others needed the room, "expired", "replaced" by another value of
             its key, or "removed" by whoever asked for that. It runs in the thread that
@@ -61,7 +61,9 @@ class Cache(Generic[K, V]):
         Safe from any number of threads and event loops at once, and in a child after a
         fork: nothing is being computed there. A hit takes no lock. The `__hash__` and
         `__eq__` of keys may be called under a lock, *ttl*, *weigh*, *on_evict* and
-        what computes never are. A copy, and what `pickle` makes of it, is empty.
+        what computes never are. Finalizers, signal handlers and keys must not use the
+        cache: they may come while their own thread has that lock. A copy, and what
+        `pickle` makes of it, is empty.
 
     Cost:
         A hit is a look into a dict and a number written into the entry. When something

@@ -57,6 +57,11 @@ class Memory:
             whole=self._owner,
         )
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether others use the cache as well."""
+        return self._owner is not None
+
     def info(self) -> CacheInfo:
         """Return the numbers of the cache, by the names of functools."""
         stats = self.cache.stats()

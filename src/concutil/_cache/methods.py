@@ -125,8 +125,9 @@ class CachedMethod:
 
     def cache_clear(self) -> None:
         """Forget all values, of all objects."""
-        for memory in self._memories():
-            memory.clear()
+        memories = self._memories()
+        for memory in memories[:1] if memories[0].is_shared else memories:
+            memory.clear()  # that of the plain function clears all that is shared
 
     def cache_parameters(self) -> dict[str, Any]:
         """Return the options that functools has as well."""

@@ -67,6 +67,7 @@ class Store:
         """Go on in a forked child, where nothing is being computed."""
         self._lock = threading.Lock()
         self.flights = {}
+        self.ended = deque()
         self.lru.mend()
 
     def missed(self, key: Any) -> Entry | None:
@@ -90,10 +91,7 @@ class Store:
     def begin(self, key: Any, ttl: Ttl | EllipsisType) -> Entry | Flight | Lead:
         """Return the entry of *key*, or the flight to wait for, or the lead of one.
 
-        Args:
-            key: What is asked for.
-            ttl: How long the value will be fresh, if it is computed; `...` for the
-                usual time.
+        *ttl* is for a value that is computed; `...` for the usual time.
         """
         if self.ended:
             self.settle(wait=True)
@@ -182,6 +180,7 @@ class Store:
         If *flight* has computed it, that is over then, and if it is in `flights` no
         more, nothing is held. Without it, who computes the key by now loses that.
         """
+        hash(entry.key)  # what can't be hashed has no part in the rest
         dated = self.lru.dated or entry.expires is not None
         now = self.now() if dated else 0.0
         gone: list[Gone] = []
@@ -288,11 +287,13 @@ class Store:
         now = self.now()
         gone: list[Gone] = []
         removed = 0
-        for key in keys:
-            with self._lock:
-                self.flights.pop(key, None)
-                removed += self.lru.remove(key, now, gone, cause="removed")
-        self.terms.tell(gone)
+        try:
+            for key in keys:
+                with self._lock:
+                    self.flights.pop(key, None)
+                    removed += self.lru.remove(key, now, gone, cause="removed")
+        finally:
+            self.terms.tell(gone)
         return removed
 
     def clear(self) -> None:

@@ -29,6 +29,8 @@ _FEW: Final = 32
 _SWEPT: Final = 2
 # How many are evicted in one go, while the lock is held.
 _EVICTED_AT_ONCE: Final = 64
+# How many keys or dates that tell nothing any more are passed over in one go.
+_PASSED_OVER: Final = 256
 
 
 class Entry:
@@ -211,6 +213,8 @@ class Lru:
             expired = self._expired(now, but=but) if self._dates.heap else None
             if expired is not None:
                 self._drop(expired, "expired", gone)
+            elif self._dates.heap and self._dates.heap[0].when + self.stale <= now:
+                return  # more dates hold no longer than one go takes
             elif (oldest := self._least_recent(but=but)) is not None:
                 self._drop(oldest, "size", gone)
             else:
@@ -227,7 +231,9 @@ class Lru:
     def _expired(self, now: float, *, but: Entry | None) -> Entry | None:
         """Return an entry that is of no use any more, other than *but*."""
         dates = self._dates
-        while dates.heap and dates.heap[0].when + self.stale <= now:
+        for _ in range(_PASSED_OVER):
+            if not dates.heap or now < dates.heap[0].when + self.stale:
+                return None
             date = dates.pop()
             self._spent.append(date)
             entry = self.entries.get(date.key)
@@ -236,12 +242,12 @@ class Lru:
         return None
 
     def _least_recent(self, *, but: Entry | None) -> Entry | None:
-        """Return what was used least recently, other than *but*; None for no run."""
+        """Return what was used least recently, but not *but*; None for another go."""
         if len(self.entries) <= _FEW:
             others = [it for it in self.entries.values() if it is not but]
-            return min(others, key=_by_tick)
+            return min(others, key=_by_tick, default=None)
         keys, limit = self._run
-        while keys:
+        for _ in range(min(len(keys), _PASSED_OVER)):
             key = keys.pop()
             self._spent.append(key)
             entry = self.entries.get(key)

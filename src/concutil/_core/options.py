@@ -172,8 +172,8 @@ def shown(value: object) -> str:
     """Return a short text for *value* in a message, whatever its size."""
     try:
         text = repr(value)
-    except ValueError:  # an int of more digits than Python turns into text
-        text = "an int too big to show"
+    except Exception:  # noqa: BLE001  # it may be anything, an int of many digits too
+        text = f"one {type(value).__name__} that can't be shown"
     if len(text) <= _SHOWN_CHARACTERS:
         return text
     return f"{text[:_SHOWN_CHARACTERS]}..."
