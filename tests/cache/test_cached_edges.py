@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import inspect
+import pickle
 import sys
 import weakref
 from contextlib import suppress
@@ -288,3 +289,40 @@ def test_a_cache_of_a_wrong_kind() -> None:
     """It is told when the decorator is made, as for other options."""
     with pytest.raises(TypeError, match="cache must be a Cache"):
         cached(cache=5)  # type: ignore[call-overload]  # on purpose
+
+
+# --- what is left of dead objects, and where methods are none ------------------------
+
+
+def test_an_address_that_another_object_had() -> None:
+    """What was left of that one is not taken for this one's."""
+    one, two = Point(), Point()
+    first = one.method(1)
+    each = vars(Point)["method"]._each
+    each[id(two)] = each[id(one)]
+
+    assert two.method(1) is not first
+    assert one.method(1) is first
+
+
+def test_static_methods_are_pickled_by_name() -> None:
+    """As any function of a class is."""
+    assert (
+        pickle.loads(pickle.dumps(Point.later_below_static)) is Point.later_below_static
+    )
+
+
+def test_ctrl_c_as_a_computation_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is left of it, and the next who asks computes."""
+    from concutil._cache import lead
+
+    def interrupted(step: object) -> None:
+        raise KeyboardInterrupt
+
+    cache: Cache[str, int] = Cache()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(lead, "begin", interrupted)
+        cache.get_or_compute("a", lambda: 1)
+
+    assert cache._store.flights == {}
+    assert cache.get_or_compute("a", lambda: 2) == 2

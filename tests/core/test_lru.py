@@ -294,3 +294,36 @@ def test_mending_makes_good_what_was_interrupted() -> None:
     lru.mend()
 
     assert lru.weight == 7
+
+
+def goes_of(lru: Lru, entry: Entry, now: float, gone: list[Gone]) -> int:
+    """Put *entry* in, and return how many goes that took."""
+    goes = 1
+    while not lru.place(entry, now, gone):
+        goes += 1
+        if lru.lacks_run():
+            lru.arrange(in_order(lru.survey()))
+    return goes
+
+
+def test_dates_that_hold_no_longer_are_passed_over_in_several_goes() -> None:
+    """However many were replaced, the lock is let go in between."""
+    lru, gone = Lru(1000, 0.0), []
+    for expires in (10.0, 100.0):
+        for key in range(1000):
+            held(lru, key, expires=expires)
+
+    assert goes_of(lru, Entry("new", 0), 50.0, gone) > 1
+    assert [(entry.key, cause) for entry, cause in gone] == [(0, "size")]
+
+
+def test_a_run_that_was_used_since_is_passed_over_in_several_goes() -> None:
+    """However long it is; then what was least recently used goes."""
+    lru, gone = Lru(600, 0.0), []
+    entries = [held(lru, key) for key in range(600)]
+    lru.arrange(in_order(lru.survey()))
+    for entry in reversed(entries):
+        entry.tick = lru.tick()
+
+    assert goes_of(lru, Entry("new", 0), 0.0, gone) > 3
+    assert [(entry.key, cause) for entry, cause in gone] == [(599, "size")]

@@ -119,3 +119,13 @@ def test_messages_stay_short() -> None:
     assert options.shown("ab") == "'ab'"
     assert len(options.shown("a" * 10_000)) < 80
     assert len(options.shown(10**10_000)) < 80
+
+
+def test_what_cannot_be_shown_is_named_by_its_type() -> None:
+    """A `repr` that fails doesn't take the place of the message."""
+
+    class Broken:
+        def __repr__(self) -> str:
+            raise OSError
+
+    assert options.shown(Broken()) == "one Broken that can't be shown"
