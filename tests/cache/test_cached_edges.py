@@ -247,9 +247,10 @@ def test_plain_functions_that_return_coroutines() -> None:
     async def later() -> int:
         return 1
 
-    function = cached(lambda x: later() if x else None)
-    with pytest.raises(TypeError, match="async"):
-        function(1).close()
+    for decorate in (cached, memoize):
+        function: Any = decorate(lambda x: later() if x else None)
+        with pytest.raises(TypeError, match="async"):
+            function(1).close()
 
 
 # --- looks ---------------------------------------------------------------------------

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from types import CoroutineType, EllipsisType, TracebackType
-from typing import Any, Protocol, final
+from typing import Any, Protocol, TypeVar, final
 
 from .._core.lru import Entry, Gone
 from .flights import Flight, begin, end
 from .terms import Terms, Ttl
+
+T = TypeVar("T")
 
 
 class Keeper(Protocol):
@@ -74,15 +76,9 @@ class Lead:
         Raises:
             TypeError: If *value* is a coroutine, which could be awaited only once.
         """
-        if isinstance(value, CoroutineType):
-            value.close()
-            raise TypeError(
-                "the function returned a coroutine: await aget_or_compute with an async"
-                " function, or decorate that"
-            )
         assert self._flight is not None
         key = self._flight.step.key
-        self._entry = self._keeper.terms.entry(key, value, self._ttl)
+        self._entry = self._keeper.terms.entry(key, finished(value), self._ttl)
 
     def __enter__(self) -> None:
         assert self._flight is not None
@@ -137,3 +133,14 @@ class Lead:
     def __del__(self) -> None:  # noqa: HC11 - see above
         if getattr(self, "_flight", None) is not None:
             self._drop()
+
+
+def finished(value: T) -> T:
+    """Return *value*, unless it is a coroutine, which could be awaited only once."""
+    if isinstance(value, CoroutineType):
+        value.close()
+        raise TypeError(
+            "the function returned a coroutine: await aget_or_compute with an async"
+            " function, or decorate that"
+        )
+    return value

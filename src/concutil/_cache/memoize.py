@@ -30,7 +30,7 @@ from typing import (
 from .._core import options
 from .._runtime.calls import is_async, is_generator
 from .keys import KeyOf, by_type, by_value_in_functools
-from .lead import Lead
+from .lead import Lead, finished
 from .store import Store
 from .terms import Terms
 
@@ -142,7 +142,7 @@ class _Once:
         turn = self._turns.get(me)
         if turn is not None and turn.key == key:
             del self._turns[me]
-            value = self._fn(*args, **kwargs)
+            value = finished(self._fn(*args, **kwargs))
             if self._epoch is not turn.epoch:
                 raise _Cleared
             return value

@@ -26,7 +26,15 @@ class Memory:
         whole: What this is a part of, as one object's calls are of a method.
     """
 
-    __slots__ = ("_key_of", "_new_cache", "_owner", "_typed", "cache", "key_of", "name")
+    __slots__ = (
+        "_key_of",
+        "_name",
+        "_new_cache",
+        "_owner",
+        "_typed",
+        "cache",
+        "key_of",
+    )
 
     def __init__(
         self,
@@ -42,7 +50,7 @@ class Memory:
         self._key_of = key_of
         self._owner = Owner(name, whole) if shared else None
         self._typed = typed
-        self.name: str = name
+        self._name = name
         self.cache: Cache[Any, Any] = new_cache()
         self.key_of: KeyOf = owned(self._owner, key_of) if self._owner else key_of
 
@@ -51,9 +59,9 @@ class Memory:
         return Memory(
             self._new_cache,
             self._key_of,
-            shared=self._owner is not None,
+            shared=self.is_shared,
             typed=self._typed,
-            name=self.name,
+            name=self._name,
             whole=self._owner,
         )
 

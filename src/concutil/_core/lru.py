@@ -167,7 +167,7 @@ class Lru:
         """Whether *entry* is worth holding: light enough, and not expired already."""
         if self.maxsize is not None and entry.weight > self.maxsize:
             return False
-        return entry.expires is None or now < entry.expires + self.stale
+        return self.is_of_use(entry, now)
 
     def place(self, entry: Entry, now: float, gone: list[Gone]) -> bool:
         """Hold *entry*, and evict what is in its way; False if that takes another go.
