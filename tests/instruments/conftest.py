@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -18,3 +19,13 @@ def tell(request: pytest.FixtureRequest) -> Tell:
     """
     told: list[tuple[str, object]] = request.node.user_properties
     return lambda what: told.append(("told", str(what)))
+
+
+@pytest.fixture
+def swept() -> Iterator[None]:
+    """Collect what the test has left behind, so that no later one is told of it.
+
+    The filters for warnings that the test has hold here as well.
+    """
+    yield
+    gc.collect()

@@ -113,6 +113,7 @@ def test_all_schedules_of_two_who_close_a_circle(plan: Plan, tell: Tell) -> None
 @pytest.mark.skipif(not BUDGET.interrupts, reason="it takes too long here")
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("swept")
 @pytest.mark.filterwarnings("ignore:.* was never awaited:RuntimeWarning")
 @pytest.mark.parametrize("subject", [Cached, Crowded, Expiring, Looped, Circling])
 def test_interrupts_leave_nothing_to_wait_for(

@@ -132,6 +132,7 @@ _SEEN_TO_WAIT = Plan(
 
 @pytest.mark.canary
 @pytest.mark.slow
+@pytest.mark.usefixtures("swept")
 @pytest.mark.filterwarnings("ignore:.* was dropped:ResourceWarning")
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(

@@ -220,6 +220,7 @@ def test_all_schedules_of_small_programs(
 @pytest.mark.smoke
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("swept")
 @pytest.mark.filterwarnings("ignore:.* was dropped:ResourceWarning")
 @pytest.mark.filterwarnings("ignore:.* was never awaited:RuntimeWarning")
 @each

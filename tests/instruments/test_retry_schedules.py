@@ -287,6 +287,7 @@ def test_all_orders_of_two_who_retry(held: float, tell: Tell) -> None:
 @pytest.mark.smoke
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("swept")
 @pytest.mark.filterwarnings("ignore:.* was dropped:ResourceWarning")
 @pytest.mark.filterwarnings("ignore:.* was never awaited:RuntimeWarning")
 @each

@@ -212,13 +212,14 @@ class Gate:
         try:
             self.apply(lambda core, now: core.enter(ticket, now), ticket)
             while ticket.state is QUEUED:
-                if self.now() >= ticket.until - ROUNDING_S:
-                    self.settle(ticket)  # what is admitted in this instant is in time
-                    self.apply(lambda core, now: core.expire(ticket, now), ticket)
-                    break
                 until = min(ticket.alarm, ticket.until)
                 await park(world, waiter, until, clock=self._setting.clock)
+                late = self.now() >= ticket.until - ROUNDING_S
+                # Also if it is late: what is admitted in that instant is in time.
                 self.apply(lambda core, _: core.awake(ticket), ticket)
+                if late:
+                    self.apply(lambda core, now: core.expire(ticket, now), ticket)
+                    break
         finally:
             waiter.close()
         if ticket.state is GONE:
