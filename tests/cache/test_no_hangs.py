@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from concutil import Cache
+from concutil._cache.sorting import arrange
 from concutil.testing import ManualClock
 from patience import eventually
 
@@ -21,43 +22,33 @@ def fix() -> int:
 
 
 # --- a run or a date may have the last reference to a key, and lets go of it under the
-# lock: what its end calls (a finalizer, __del__) must not need the lock
+# lock: what its end calls (a finalizer, __del__) may need locks of its own
 
 
 @pytest.mark.parametrize("ttl", [None, 1000], ids=["run", "date"])
-def test_the_end_of_a_key_may_use_the_cache(ttl: float | None) -> None:
-    """A finalizer of a key that asks the cache for something doesn't hang."""
+def test_keys_end_when_the_lock_is_free(ttl: float | None) -> None:
+    """The finalizer of a key is not called under the lock."""
     clock = ManualClock()
     cache: Cache[object, int] = Cache(40, ttl=ttl, clock=clock)
-    done: list[int | None] = []
+    locked: list[bool] = []
 
     class Key:
         def __del__(self) -> None:
-            done.append(cache.get("missing"))
+            locked.append(cache._store._is_mine())
 
-    def work() -> None:
-        key = Key()
-        cache[key] = 1  # the least recent of all
-        for number in range(39):
-            cache[number] = number
-        if ttl is None:
-            cache.get(0)
-            cache._store._arrange()  # as if something else had been evicted
-        del cache[key], key
-        clock.advance(2000)
-        for number in range(100, 103):
-            cache[number] = number
+    key = Key()
+    cache[key] = 1  # the least recent of all
+    for number in range(39):
+        cache[number] = number
+    if ttl is None:  # as if something else had been evicted
+        cache.get(0)
+        arrange(cache._store.lru, cache._store._lock)
+    del cache[key], key
+    clock.advance(2000)
+    for number in range(100, 103):
+        cache[number] = number
 
-    worker = threading.Thread(target=work, daemon=True)
-    worker.start()
-    worker.join(1)
-    hangs = worker.is_alive()
-    if hangs:
-        cache._store._lock.release()  # so that it comes to an end
-        worker.join(10)
-
-    assert not hangs
-    assert done == [None]
+    assert locked == [False]
 
 
 # --- waking needs some stack; where there is none, whoever comes next does it
@@ -94,7 +85,7 @@ def test_waiters_of_who_has_no_stack_left(world: str, frames: int, calls) -> Non
     cache.get_or_compute("b", lambda: 3)
     waiter._thread.join(0.5)
     hangs = waiter._thread.is_alive()
-    flight.wake_all()  # so that it comes to an end
+    flight.wake()  # so that it comes to an end
 
     assert not hangs
     assert waiter.result() in {1, 2}
@@ -123,7 +114,7 @@ class Interrupted:
     """A lock whose block ends with Ctrl-C, when that is armed."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.armed = False
 
     def __enter__(self) -> None:
@@ -140,6 +131,9 @@ class Interrupted:
 
     def release(self) -> None:
         self.lock.release()
+
+    def _is_owned(self) -> bool:
+        return self.lock._is_owned()
 
 
 def test_ctrl_c_before_the_wake_ups(calls) -> None:
@@ -159,7 +153,7 @@ def test_ctrl_c_before_the_wake_ups(calls) -> None:
     leader.join()
     waiter._thread.join(0.5)
     hangs = waiter._thread.is_alive()
-    flight.wake_all()  # so that it comes to an end
+    flight.wake()  # so that it comes to an end
 
     assert isinstance(leader.error, KeyboardInterrupt)
     assert not hangs

@@ -262,18 +262,18 @@ def test_tidying_loses_nothing() -> None:
 
 def test_tidying_that_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in the midst of it leaves all as it was, and the next one does it."""
-    from concutil._cache import store
+    from concutil._cache import sorting
 
-    clock, real = ManualClock(), store.by_date
+    clock, real = ManualClock(), sorting.by_date
     cache: Cache[int, int] = Cache(ttl=100, clock=clock)
 
     def interrupted(survey: object) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store, "by_date", interrupted)
+    monkeypatch.setattr(sorting, "by_date", interrupted)
     with pytest.raises(KeyboardInterrupt):
         overwrite(cache, lambda: False)
-    monkeypatch.setattr(store, "by_date", real)
+    monkeypatch.setattr(sorting, "by_date", real)
     assert len(cache._store.lru._dates.heap) == 67
     cache[1] = 5
     assert len(cache._store.lru._dates.heap) == 1
@@ -293,19 +293,19 @@ def overwrite(cache: Cache[int, int], done: Callable[[], bool]) -> None:
 
 def test_two_that_tidy_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second one leaves it to the first, and what it adds meanwhile is kept."""
-    from concutil._cache import store
+    from concutil._cache import sorting
 
-    clock, real, inner = ManualClock(), store.by_date, []
+    clock, real, inner = ManualClock(), sorting.by_date, []
     cache: Cache[int, int] = Cache(ttl=100, clock=clock)
 
     def meanwhile(survey: Any) -> Any:
         inner.append(1)
         for key in range(10, 100):
             cache[key] = key
-        cache._store._tidy()
+        sorting.tidy(cache._store.lru, cache._store._lock)
         return real(survey)
 
-    monkeypatch.setattr(store, "by_date", meanwhile)
+    monkeypatch.setattr(sorting, "by_date", meanwhile)
     overwrite(cache, lambda: bool(inner))
     assert inner == [1]
     assert len(cache) == 91

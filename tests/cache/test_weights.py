@@ -81,15 +81,18 @@ def test_replacing_counts_the_difference() -> None:
 
 
 def test_what_weighs_nothing_is_not_limited() -> None:
-    """Any number of such values is held, even with a bound of 0."""
-    cache = weighed(0)
+    """Any number of such values is held, but for a bound of 0, with which none is."""
+    cache, nothing = weighed(1), weighed(0)
     for number in range(100):
-        cache[str(number)] = 0
+        cache[str(number)] = nothing[str(number)] = 0
 
     assert len(cache) == 100
     assert cache.stats().size == 0
+    assert len(nothing) == 0
     cache["one"] = 1
-    assert "one" not in cache
+    assert "one" in cache
+    cache["two"] = 2
+    assert "two" not in cache
 
 
 def test_without_a_bound_weights_are_counted() -> None:

@@ -41,7 +41,7 @@ class Machine(RuleBasedStateMachine):
     @rule(every=st.integers(1, 3))
     def begin_to_tidy(self, every: int) -> None:
         self.kept, self.since = sorted(self.model, key=lambda it: it[:2])[::every], []
-        self.dates.tidying()
+        self.token = self.dates.tidying()
         assert not self.dates.overgrown(-1000), "somebody is at it"
 
     @precondition(lambda self: self.kept is not None)
@@ -49,9 +49,10 @@ class Machine(RuleBasedStateMachine):
     def end_tidying(self, *, interrupted: bool) -> None:
         assert self.kept is not None
         if interrupted:
-            self.dates.tidied(None)
+            self.dates.mend()
+            self.dates.tidied([], self.token)  # too late, by who came to no end
         else:
-            self.dates.tidied(list(self.kept))
+            self.dates.tidied(list(self.kept), self.token)
             self.model = self.kept + self.since
         self.kept = None
 

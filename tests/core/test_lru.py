@@ -188,13 +188,15 @@ class Machine(RuleBasedStateMachine):
     def begin_to_tidy(self) -> None:
         """Sort dates as an owner does who lets the lock go meanwhile."""
         if self.survey is None:
-            self.survey = self.lru.tidying()
+            self.survey, self.since = self.lru.tidying()
             assert not self.lru.lacks_tidiness()
 
     @rule(interrupted=st.booleans())
     def end_tidying(self, *, interrupted: bool) -> None:
         if self.survey is not None:
-            self.lru.tidied(None if interrupted else by_date(self.survey))
+            if interrupted:
+                self.lru.mend()
+            self.lru.tidied(by_date(self.survey), self.since)
             self.survey = None
 
     @rule()
@@ -277,7 +279,8 @@ def test_dates_of_what_is_gone_are_sorted_out() -> None:
     for number in range(67):
         held(lru, "key", expires=100.0 + number)
         assert lru.lacks_tidiness() == (number >= 66)
-    lru.tidied(by_date(lru.tidying()))
+    survey, since = lru.tidying()
+    lru.tidied(by_date(survey), since)
 
     assert len(lru._dates.heap) == 1
     gone: list[Gone] = []

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from math import inf
+from types import ModuleType
 from typing import Any, Final, NamedTuple
 
+from concutil._cache import asking
+from concutil._cache.asking import Found
 from concutil._cache.flights import Flight, _Threads
 from concutil._cache.store import Store
 from concutil._core.lru import Entry, Gone
@@ -17,13 +20,17 @@ from .cache_circles import Circling
 from .cache_subjects import Cached, Evicting, Unkept
 
 
-async def registers_after_looking(self: Flight, world: World) -> None:
+async def registers_after_looking(
+    store: Store, world: World, it: Found, *, ttl: object
+) -> Found:
     """Wait, but look at the state before anybody could know of it."""
-    waiter = world.waiter()
-    while self.state == "running":
-        self.waiters[waiter] = None
+    assert isinstance(it, Flight)
+    waiter, line = world.waiter(), it.lines.setdefault(world.line, {})
+    while it.state == "running":
+        line[waiter] = None
         await world.park(waiter, inf)
-    self.waiters.pop(waiter, None)
+    line.pop(waiter, None)
+    return it
 
 
 def publishes_twice(
@@ -43,13 +50,11 @@ def publishes_twice(
 
 
 def settles_silently(self: Store, *, wait: bool) -> None:
-    """Forget flights that were abandoned, and wake nobody who waits for them."""
-    while self.ended:
-        flight = self.ended.popleft()
-        if flight.state == "abandoned":
-            self._forget(flight, wait=wait)
-        else:
-            flight.wake_all()
+    """Wake nobody who waits for what was abandoned."""
+    while self.undone:
+        it = self.undone.popleft()
+        if isinstance(it, Flight) and it.is_over():
+            it.wake()
 
 
 def stores_what_was_removed(
@@ -82,7 +87,7 @@ def makes_room_afterwards(
 
 def looks_twice(self: _Threads, step: Step) -> Iterable[Step]:
     """Look whether a thread is blocked, and then again what for."""
-    onward = list(step.needs.values())
+    onward = [goal.step for goal in step.needs.values()]
     if not step.over and step.thread in self.blocked:
         onward.append(self.blocked[step.thread])
     return onward
@@ -91,19 +96,20 @@ def looks_twice(self: _Threads, step: Step) -> Iterable[Step]:
 def goes_on_from_what_is_over(self: _Threads, step: Step) -> Iterable[Step]:
     """Take a computation for one that waits which has ended."""
     blocked = self.blocked.get(step.thread)
-    return [*step.needs.values(), *([] if blocked is None else [blocked])]
+    needs = [goal.step for goal in step.needs.values()]
+    return needs if blocked is None else [*needs, blocked]
 
 
 def sees_no_threads(self: _Threads, step: Step) -> Iterable[Step]:
     """Forget that a computation can't go on while its thread is blocked."""
-    return list(step.needs.values())
+    return [goal.step for goal in step.needs.values()]
 
 
 class Canary(NamedTuple):
     """A fault: whose method it takes the place of, and the program that shows it."""
 
     fault: Callable[..., Any]
-    owner: type
+    owner: type | ModuleType
     name: str
     subject: type[Subject]
     plan: Plan
@@ -114,7 +120,7 @@ class Canary(NamedTuple):
 
 
 CANARIES: Final = (
-    Canary(registers_after_looking, Flight, "wait", Cached, (("compute",),) * 2),
+    Canary(registers_after_looking, asking, "_joined", Cached, (("compute",),) * 2),
     Canary(publishes_twice, Store, "_placed", Cached, (("compute",),) * 2),
     Canary(
         *(settles_silently, Store, "settle", Unkept),

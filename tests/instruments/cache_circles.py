@@ -12,7 +12,7 @@ from math import inf
 from typing import final
 
 from concutil import Cache, RecursiveComputeError
-from concutil._cache import flights, lead, store
+from concutil._cache import asking, flights, lead, store
 from concutil._core import waits
 from concutil._runtime import on_threads, waiters
 
@@ -48,7 +48,7 @@ _inside: contextvars.ContextVar[_Spell | None] = contextvars.ContextVar(
 
 class Circling(
     Subject,
-    targets=(flights, lead, store, waits, on_threads, waiters),
+    targets=(asking, flights, lead, store, waits, on_threads, waiters),
     around=in_loops,
     alphabet=("ab", "ba", "bc", "ca", "aa", "in_task", "in_its_loop"),
     core=("ab", "ba", "in_its_loop"),
@@ -155,7 +155,7 @@ class Circling(
         for key in "abc":
             contextvars.Context().run(self.cache.get_or_compute, key, lambda: "")
         assert not self.cache._store.flights
-        assert not self.cache._store.ended
+        assert not self.cache._store.undone
 
     def check(self, calls: Sequence[Call]) -> None:
         """Nobody was told of a circle that there was not."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from concutil import Cache
-from concutil._cache import cache, flights, lead, store
+from concutil._cache import asking, cache, flights, lead, store
 from concutil._core import lru
 from concutil._runtime import on_threads, waiters
 
@@ -108,6 +108,9 @@ def _op(rng: random.Random, who: int, n: int, keys: str) -> Op:
     return name, who, key, f"{name} {who}.{n}"
 
 
-_TARGETS: Final = (cache, flights, lead, store, lru, on_threads, waiters)
+_TARGETS: Final = (
+    *(asking, cache, flights, lead, store, lru),
+    *(on_threads, waiters),
+)
 SCHEDULES: Final = Trial("Cache", Desk, CacheModel(), plan, _TARGETS)
 THREADS: Final = Trial("Cache", RealDesk, CacheModel(), plan, _TARGETS)

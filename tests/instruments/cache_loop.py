@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any, final
 from unittest.mock import patch
 
-from concutil._cache import store
+from concutil._cache import asking
 
 _here = threading.local()
 
@@ -132,7 +132,7 @@ class _Parking(Awaitable[None]):
 def loops_are_these() -> AbstractContextManager[object]:
     """Let caches take these loops for those that they know."""
     return patch.multiple(
-        store,
+        asking,
         running_world=lambda: _here.loop,
         runs_a_loop=lambda: getattr(_here, "loop", None) is not None,
     )

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from unittest.mock import patch
 
 from concutil import Cache
-from concutil._cache import cache, flights, lead, store, terms
+from concutil._cache import asking, cache, flights, lead, store, terms
 from concutil._core import dates, lru, waits
 from concutil._runtime import events, on_threads, waiters
 from concutil.testing import ManualClock
@@ -50,7 +50,7 @@ def in_loops() -> Iterator[None]:
 class Cached(
     Subject,
     targets=(
-        *(cache, flights, lead, store, terms),
+        *(asking, cache, flights, lead, store, terms),
         *(lru, waits, on_threads, waiters),
     ),
     around=unlogged,
@@ -161,7 +161,7 @@ class Cached(
         for key in ("a", "b"):  # that could hang, if anything can
             contextvars.Context().run(self.cache.get_or_compute, key, lambda: None)
         assert not keeper.flights
-        assert not keeper.ended
+        assert not keeper.undone
 
     def check(self, calls: Sequence[Call]) -> None:
         journal = self.journal

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar, cast, final, overload
 
 from .._core.lru import Cause, Entry
 from .._runtime.clock import Clock
+from .asking import afound, found
 from .lead import Lead
 from .stats import CacheStats
 from .store import Store
@@ -59,11 +60,11 @@ class Cache(Generic[K, V]):
 
     Threads:
         Safe from any number of threads and event loops at once, and in a child after a
-        fork: nothing is being computed there. A hit takes no lock. The `__hash__` and
-        `__eq__` of keys may be called under a lock, *ttl*, *weigh*, *on_evict* and
-        what computes never are. Finalizers, signal handlers and keys must not use the
-        cache: they may come while their own thread has that lock. A copy, and what
-        `pickle` makes of it, is empty.
+        fork: nothing is being computed there. A hit takes no lock. The methods of keys
+        may be called under a lock, *ttl*, *weigh*, *on_evict* and what computes never
+        are. Finalizers, signal handlers and keys can come upon the cache in the midst
+        of its work: there they can read; what they remove goes when that work is done,
+        what they compute is not kept, and `set` is a RuntimeError. Copies are empty.
 
     Cost:
         A hit is a look into a dict and a number written into the entry. When something
@@ -245,11 +246,11 @@ class Cache(Generic[K, V]):
 
         .. versionadded:: 0.1
         """
-        found = self._hit(key) or self._store.found(key, ttl)
-        if isinstance(found, Lead):
-            with found:
-                found.keep(fn())
-        value: V = found.value
+        it = self._hit(key) or found(self._store, key, ttl)
+        if isinstance(it, Lead):
+            with it:
+                it.keep(fn())
+        value: V = it.value
         return value
 
     async def aget_or_compute(
@@ -286,11 +287,11 @@ class Cache(Generic[K, V]):
 
         .. versionadded:: 0.1
         """
-        found = self._hit(key) or await self._store.afound(key, ttl)
-        if isinstance(found, Lead):
-            with found:
-                found.keep(await fn())
-        value: V = found.value
+        it = self._hit(key) or await afound(self._store, key, ttl)
+        if isinstance(it, Lead):
+            with it:
+                it.keep(await fn())
+        value: V = it.value
         return value
 
     def invalidate(self, *keys: K) -> int:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from math import inf
 from types import TracebackType
 from typing import Any, Final, Literal, NoReturn, final
 
@@ -15,8 +14,7 @@ from .._core.options import shown
 from .._core.waits import Step, live, way
 from .._errors import RecursiveComputeError
 from .._runtime.fork import renew_in_children
-from .._runtime.on_threads import THREADS
-from .._runtime.waiters import Waiter, World
+from .._runtime.waiters import Waiter
 
 State = Literal["running", "computed", "failed", "abandoned"]
 
@@ -28,21 +26,24 @@ innermost: Final[ContextVar[Step | None]] = ContextVar(
 
 @final
 class Flight:
-    """One computation, as those see it who wait for it.
+    """The computation of one key, as those see it who wait for it.
+
+    If who leads it is cancelled it is "abandoned", until somebody else leads it.
 
     Args:
-        step: What it waits for itself.
+        step: Who computes it, and what that waits for itself.
         stale: What it is to refresh, which stands in if that fails; None for nothing.
 
     Attributes:
-        state: Set once, last of all.
+        state: Set last of all; once "computed" or "failed", for good.
         value: What was computed.
         error: What it failed with.
         trace: The traceback of that error as it was then.
-        waiters: Who has to be woken at its end: a set, changed without a lock.
+        lines: Who has to be woken, in the order in which they came: sets, changed
+            without a lock, of those who share a thread; all threads are one.
     """
 
-    __slots__ = ("error", "stale", "state", "step", "trace", "value", "waiters")
+    __slots__ = ("error", "lines", "stale", "state", "step", "trace", "value")
 
     def __init__(self, step: Step, stale: Entry | None) -> None:
         self.step = step
@@ -51,38 +52,48 @@ class Flight:
         self.value: Any = None
         self.error: Exception | None = None
         self.trace: TracebackType | None = None
-        self.waiters: dict[Waiter, None] = {}
+        self.lines: dict[Hashable, dict[Waiter, None]] = {}
+
+    @property
+    def waiters(self) -> list[Waiter]:
+        """All who wait now."""
+        return [it for line in list(self.lines.values()) for it in list(line)]
+
+    def line(self, of: Hashable) -> dict[Waiter, None]:
+        """Return where those wait who share a thread."""
+        return self.lines.setdefault(of, {})
+
+    def is_over(self) -> bool:
+        """Whether it has come to its end, and not only lost who led it."""
+        return self.state in {"computed", "failed"}
+
+    def pass_on(self, step: Step, stale: Entry | None) -> None:
+        """Go on by *step*, after having been abandoned."""
+        self.step = step
+        self.stale = stale
+        self.state = "running"
 
     def fail(self, error: Exception) -> None:
         """End with *error*."""
         self.error, self.trace = error, error.__traceback__
         self.state = "failed"
 
-    def wake_all(self) -> None:
-        """Let all who wait look again; those of a closed loop are gone anyway."""
-        for waiter in list(self.waiters):
-            waiter.wake()
+    def wake(self) -> bool:
+        """Have those who wait look again; False if there is nobody any more.
 
-    async def wait(self, world: World) -> None:
-        """Wait until it has ended: the one text for threads and tasks.
-
-        Args:
-            world: Where this runs.
-
-        Raises:
-            RecursiveComputeError: If it could not end while somebody waits here.
+        If it was abandoned, one of each line is enough: the first who looks leads. It
+        must be one of each, as a loop may be blocked, even by somebody who waits here.
         """
-        waiter = world.waiter()
-        try:
-            with _waiting(self.step, blocks=world is THREADS):
-                # In this order: whoever ends it wakes all after having set the state.
-                self.waiters[waiter] = None
-                while self.state == "running":
-                    await world.park(waiter, inf)
-        finally:
-            self.waiters.pop(waiter, None)
-            waiter.close()
-            del self  # it may fail with what was raised here
+        state, anybody = self.state, False
+        if state == "running":  # somebody else leads by now
+            return True
+        for line in list(self.lines.values()):
+            for waiter in list(line):
+                if waiter.wake():
+                    anybody = True
+                    if state == "abandoned":
+                        break
+        return anybody
 
     def reraise(self) -> NoReturn:
         """Raise the error, with the traceback that the computation gave it.
@@ -120,25 +131,25 @@ class _Threads:
         """Return what *step* waits for, its own thread included if that is blocked."""
         if step.over:  # nobody needs it to go on
             return ()
-        onward = list(step.needs.values())
+        onward = [goal.step for goal in list(step.needs.values())]
         here = None if step.key is _THREAD else self.blocked.get(step.thread)
         return onward if here is None else [*onward, here]
 
 
 @contextmanager
-def _waiting(goal: Step, *, blocks: bool) -> Iterator[None]:
-    """Wait for *goal* in this block, in a thread that this *blocks* or not.
+def waiting(flight: Flight, *, blocks: bool) -> Iterator[None]:
+    """Wait for *flight* in this block, in a thread that this *blocks* or not.
 
     First it says who waits for what, and then looks for a way round. Each of these is
     one operation of a dict, so of those who close a circle at the same time at least
     one sees it, and no lock is held that the collector could stumble upon.
 
     Args:
-        goal: What is waited for.
+        flight: What is waited for.
         blocks: Whether that blocks the thread.
 
     Raises:
-        RecursiveComputeError: If *goal* waits for who would wait here.
+        RecursiveComputeError: If *flight* waits for who would wait here.
     """
     me = object()
     mine: list[Step] = []
@@ -148,8 +159,8 @@ def _waiting(goal: Step, *, blocks: bool) -> Iterator[None]:
         if blocks:
             mine.append(_threads.here())
         for step in mine:
-            step.needs[me] = goal
-        circle = way(goal, mine, _threads.onward) if mine else None
+            step.needs[me] = flight
+        circle = way(flight.step, mine, _threads.onward) if mine else None
         if circle is not None:
             raise RecursiveComputeError(_told(circle), keys=_keys(circle))
         yield
@@ -158,12 +169,19 @@ def _waiting(goal: Step, *, blocks: bool) -> Iterator[None]:
             step.needs.pop(me, None)
         if blocks and mine and not mine[-1].needs:
             _threads.blocked.pop(mine[-1].thread, None)
+        del flight  # it may fail with what was raised here
 
 
-def begin(step: Step) -> None:
-    """Compute *step* in this context, as a part of what that computes already."""
+def step_here(key: Any) -> Step:
+    """Return who computes *key* here, as a part of what is computed here already."""
+    return Step(key, threading.get_ident(), live(innermost.get()))
+
+
+def begin(flight: Flight) -> None:
+    """Compute *flight* in this context, as a part of what that computes already."""
+    step = flight.step
     if step.outer is not None:
-        step.outer.needs[step] = step
+        step.outer.needs[step] = flight
     innermost.set(step)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from types import CoroutineType, EllipsisType, TracebackType
 from typing import Any, Protocol, TypeVar, final
 
@@ -11,6 +12,9 @@ from .flights import Flight, begin, end
 from .terms import Terms, Ttl
 
 T = TypeVar("T")
+
+# What is left to be done: telling those who wait of a flight's end, or a removal.
+Undone = Flight | Callable[[], object]
 
 
 class Keeper(Protocol):
@@ -22,8 +26,8 @@ class Keeper(Protocol):
         ...
 
     @property
-    def ended(self) -> deque[Flight]:
-        """Flights whose end somebody must be told of: see `settle`."""
+    def undone(self) -> deque[Undone]:
+        """What `settle` does."""
         ...
 
     def hold(self, entry: Entry, flight: Flight) -> list[Gone]:
@@ -35,7 +39,7 @@ class Keeper(Protocol):
         ...
 
     def settle(self, *, wait: bool) -> None:
-        """Wake those who wait for what has `ended`."""
+        """Do what is `undone`."""
         ...
 
 
@@ -83,7 +87,7 @@ class Lead:
     def __enter__(self) -> None:
         assert self._flight is not None
         try:
-            begin(self._flight.step)
+            begin(self._flight)
         except BaseException:  # Ctrl-C
             self._drop()
             raise
@@ -112,9 +116,9 @@ class Lead:
             self._flight = None  # an error's traceback leads to this
             if flight.state == "running":
                 flight.state = "abandoned"
-            if flight.waiters or flight.state == "abandoned":
-                keeper.ended.append(flight)
-            if keeper.ended:
+            if flight.lines or flight.state == "abandoned":
+                keeper.undone.append(flight)
+            if keeper.undone:
                 keeper.settle(wait=not collected)
         if gone:
             keeper.terms.tell(gone)
@@ -124,9 +128,9 @@ class Lead:
         """Give up what was not entered; never blocks."""
         flight, self._flight = self._flight, None
         assert flight is not None
-        flight.state = "abandoned"
         end(flight.step, here=False)
-        self._keeper.ended.append(flight)
+        flight.state = "abandoned"  # last of all: somebody else may lead it then
+        self._keeper.undone.append(flight)
         self._keeper.settle(wait=False)
 
     # Ctrl-C can come between the making of this and its block, or while it is made.

@@ -29,6 +29,7 @@ from typing import (
 
 from .._core import options
 from .._runtime.calls import is_async, is_generator
+from .asking import found
 from .keys import KeyOf, by_type, by_value_in_functools
 from .lead import Lead, finished
 from .store import Store
@@ -147,12 +148,12 @@ class _Once:
                 raise _Cleared
             return value
         while True:
-            found = self._flights.found(key, None)
+            it = found(self._flights, key, None)
             try:
-                if isinstance(found, Lead):
-                    with found:
+                if isinstance(it, Lead):
+                    with it:
                         self._turns[me] = _Turn(key, epoch := self._epoch)
-                        found.keep((epoch, self.function(*args, **kwargs)))
+                        it.keep((epoch, self.function(*args, **kwargs)))
                         self._end_turn(me, epoch)
             except _Cleared:
                 continue
@@ -160,7 +161,7 @@ class _Once:
                 self._turns.pop(me, None)
                 if turn is not None:  # a key that calls this came between
                     self._turns[me] = turn
-            epoch, value = found.value
+            epoch, value = it.value
             if self._epoch is epoch:
                 return value
 

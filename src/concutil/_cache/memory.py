@@ -8,6 +8,7 @@ from functools import _CacheInfo as CacheInfo  # what users of functools know
 from typing import Any, cast, final
 
 from .._runtime.calls import is_async
+from .asking import afound, found
 from .cache import Cache, store_of
 from .keys import KeyOf, Owner, by_value, is_owned, owned
 from .lead import Lead
@@ -128,11 +129,11 @@ def _sync(fn: Callable[..., Any], memory: Memory, key_of: KeyOf) -> Callable[...
                 return entry.value
         except KeyError:  # who looks again sees whether it comes from the key itself
             pass
-        found = store.found(key, ...)
-        if isinstance(found, Lead):
-            with found:
-                found.keep(fn(*args, **kwargs))
-        return found.value
+        it = found(store, key, ...)
+        if isinstance(it, Lead):
+            with it:
+                it.keep(fn(*args, **kwargs))
+        return it.value
 
     return call
 
@@ -151,10 +152,10 @@ def _async(fn: Callable[..., Any], memory: Memory, key_of: KeyOf) -> Callable[..
                 return entry.value
         except KeyError:
             pass
-        found = await store.afound(key, ...)
-        if isinstance(found, Lead):
-            with found:
-                found.keep(await fn(*args, **kwargs))
-        return found.value
+        it = await afound(store, key, ...)
+        if isinstance(it, Lead):
+            with it:
+                it.keep(await fn(*args, **kwargs))
+        return it.value
 
     return call

@@ -1,24 +1,30 @@
-"""Entries and flights behind one lock: what is found, who computes, what is kept."""
+"""Entries and flights behind one lock: what is found, who computes, what is kept.
+
+A finalizer, a signal handler or a key's own method may come upon the lock in the thread
+that has it. It can read; what it removes goes when the lock is free again, and what it
+computes it computes alone.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from types import EllipsisType
-from typing import Any, final
+from typing import Any, TypeVar, final
 
-from .._core.lru import Entry, Gone, Lru, by_date, in_order
-from .._core.waits import Step, live
-from .._runtime.events import LoopBlocked, emit
+from .._core.lru import Entry, Gone, Lru
+from .._runtime.events import emit, unraisable
 from .._runtime.fork import renew_in_children
-from .._runtime.on_threads import THREADS
-from .._runtime.waiters import World, run, running_world, runs_a_loop
 from .events import CacheRefreshFailed
-from .flights import Flight, innermost
-from .lead import Lead
+from .flights import Flight, step_here
+from .lead import Lead, Undone
+from .sorting import arrange, tidy
 from .stats import CacheStats
 from .terms import Terms, Ttl
+
+T = TypeVar("T")
 
 
 @final
@@ -35,10 +41,9 @@ class Store:
 
     __slots__ = (
         "__weakref__",
+        "_is_mine",
         "_lock",
-        "_told_of_loop",
         "computes",
-        "ended",
         "failures",
         "flights",
         "joins",
@@ -46,6 +51,8 @@ class Store:
         "misses",
         "now",
         "terms",
+        "told_of_loop",
+        "undone",
     )
 
     def __init__(self, terms: Terms) -> None:
@@ -57,18 +64,31 @@ class Store:
         self.computes: int = 0
         self.failures: int = 0
         self.flights: dict[Any, Flight] = {}
-        # Not empty only while somebody is about to settle them, or had no stack for it.
-        self.ended: deque[Flight] = deque()
-        self._told_of_loop = False
-        self._lock = threading.Lock()
+        # Not empty only while somebody is about to settle it, or had no stack for it.
+        self.undone: deque[Undone] = deque()
+        self.told_of_loop: bool = False  # that it is blocked
+        self._renew_lock()
         renew_in_children(self)
 
     def after_fork(self) -> None:
         """Go on in a forked child, where nothing is being computed."""
-        self._lock = threading.Lock()
+        self._renew_lock()
         self.flights = {}
-        self.ended = deque()
+        self.undone = deque()
         self.lru.mend()
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.RLock()
+        # Whether somebody further up in this thread is at work with it, as
+        # `threading.Condition` asks.
+        self._is_mine: Callable[[], bool] = self._lock._is_owned  # type: ignore[attr-defined]  # noqa: SLF001
+
+    def _read(self, what: Callable[[], T]) -> T:
+        with self._lock:
+            answer = what()
+        if self.undone:
+            self.settle(wait=True)
+        return answer
 
     def missed(self, key: Any) -> Entry | None:
         """Look again, and count it if *key* has no fresh entry."""
@@ -77,124 +97,103 @@ class Store:
             entry = self.lru.entries.get(key)
             if entry is not None and entry.is_fresh(now):
                 entry.tick = self.lru.tick()
-                return entry
-            self.misses += 1
-            return None
+            else:
+                entry = None
+                self.misses += 1
+        if self.undone:
+            self.settle(wait=True)
+        return entry
 
     def peek(self, key: Any) -> Entry | None:
         """Return the entry of *key* if it is fresh, and count nothing."""
         now = self.now()
-        with self._lock:
-            entry = self.lru.entries.get(key)
+        entry = self._read(partial(self.lru.entries.get, key))
         return entry if entry is not None and entry.is_fresh(now) else None
 
-    def begin(self, key: Any, ttl: Ttl | EllipsisType) -> Entry | Flight | Lead:
+    def begin(
+        self, key: Any, ttl: Ttl | EllipsisType, *, again: bool = False
+    ) -> Entry | Flight | Lead:
         """Return the entry of *key*, or the flight to wait for, or the lead of one.
 
-        *ttl* is for a value that is computed; `...` for the usual time.
+        Args:
+            key: What is asked for.
+            ttl: For a value that is computed; `...` for the usual time.
+            again: Whether this call has been counted already, and has waited since.
         """
-        if self.ended:
-            self.settle(wait=True)
-        now = self.now() if self.lru.dated else 0.0
-        with self._lock:
-            entry = self.lru.entries.get(key)
-            if entry is not None and entry.is_fresh(now):
-                entry.tick = self.lru.tick()
-                return entry
-            stale = entry if entry and self.lru.is_of_use(entry, now) else None
-            flight = self.flights.get(key)
-            if flight is None or flight.state != "running":
-                return self._new_lead(key, ttl, stale)
-            if stale is not None:  # somebody else refreshes it
-                stale.tick = self.lru.tick()
-                return stale
-            self.misses += 1
-            self.joins += 1
-            return flight
+        if self._is_mine():
+            return self.peek(key) or Lead(self, Flight(step_here(key), None), ttl)
+        now, calls = self.now() if self.lru.dated else 0.0, 0 if again else 1
+        try:
+            with self._lock:
+                entry, flight = self.lru.entries.get(key), self.flights.get(key)
+                led = flight if flight and flight.state == "running" else None
+                usable = entry if entry and self.lru.is_of_use(entry, now) else None
+                if usable is not None and (led or usable.is_fresh(now)):
+                    usable.tick = self.lru.tick() if calls else self.lru.stamp()
+                    return usable
+                self.misses += calls
+                self.joins += calls if led else 0
+                return led or self._new_lead(key, ttl, usable, flight=flight)
+        finally:
+            if self.undone:
+                self.settle(wait=True)
 
-    def _new_lead(self, key: Any, ttl: Ttl | EllipsisType, stale: Entry | None) -> Lead:
-        self.misses += 1
+    def _new_lead(
+        self,
+        key: Any,
+        ttl: Ttl | EllipsisType,
+        stale: Entry | None,
+        *,
+        flight: Flight | None,
+    ) -> Lead:
+        """Return the lead of *flight*, which was abandoned, or of a new one."""
         self.computes += 1
-        step = Step(key, threading.get_ident(), live(innermost.get()))
-        flight = Flight(step, stale)
+        if flight is not None:
+            lead = Lead(self, flight, ttl)
+            flight.pass_on(step_here(key), stale)
+            return lead
+        flight = Flight(step_here(key), stale)
         lead = Lead(self, flight, ttl)
         self.flights[key] = flight
         return lead
 
-    def found(self, key: Any, ttl: Ttl | EllipsisType) -> Entry | Flight | Lead:
-        """Return what has a value for *key*, or the lead; blocks this thread."""
-        found = self.begin(key, ttl)
-        try:
-            if not isinstance(found, Flight):
-                return found
-            if not self._told_of_loop and runs_a_loop():
-                self._told_of_loop = True
-                emit(LoopBlocked(limiter=None, policy=None, cache=self.terms.name))
-            return run(self._joined(THREADS, found, ttl))
-        finally:
-            del found  # see `_joined`
-
-    async def afound(self, key: Any, ttl: Ttl | EllipsisType) -> Entry | Flight | Lead:
-        """Return what has a value for *key*, or the lead."""
-        found = self.begin(key, ttl)
-        try:
-            if not isinstance(found, Flight):
-                return found
-            return await self._joined(running_world(), found, ttl)
-        finally:
-            del found
-
-    async def _joined(
-        self, world: World, found: Entry | Flight | Lead, ttl: Ttl | EllipsisType
-    ) -> Entry | Flight | Lead:
-        """Wait until a flight is over: the one text for threads and tasks.
-
-        Args:
-            world: Where this runs.
-            found: The flight.
-            ttl: As for `begin`.
-
-        Returns:
-            What has a value for its key, or the lead if there is none.
-
-        Raises:
-            Exception: What the computation has failed with.
-            RecursiveComputeError: If it waits for who would wait here.
-        """
-        try:
-            while isinstance(found, Flight):
-                await found.wait(world)
-                if found.state == "computed":
-                    break
-                if found.state == "failed":
-                    found.reraise()
-                # Who led it was cancelled.
-                found = self.begin(found.step.key, ttl)
-            return found
-        finally:
-            del found  # or the error would keep itself alive: its traceback leads here
-
     def hold(self, entry: Entry, flight: Flight | None = None) -> list[Gone]:
         """Hold a new *entry* of its key, and return what has gone for it.
 
-        If *flight* has computed it, that is over then, and if it is in `flights` no
-        more, nothing is held. Without it, who computes the key by now loses that.
+        If *flight* has computed it, that is over then; it is held if that is in
+        `flights` still. Without it, who computes the key by now loses that.
+
+        Raises:
+            RuntimeError: If there is no *flight*, and this comes upon the lock.
         """
         hash(entry.key)  # what can't be hashed has no part in the rest
+        if self._is_mine():
+            if flight is None:
+                raise RuntimeError(
+                    "a finalizer, a signal handler or a key set a value in the midst of"
+                    " the cache's own work: there it can only read and remove"
+                )
+            return []
         dated = self.lru.dated or entry.expires is not None
         now = self.now() if dated else 0.0
         gone: list[Gone] = []
         try:
             while not self._placed(entry, flight, now=now, gone=gone):
-                self._arrange()
+                arrange(self.lru, self._lock)
+            if entry.expires is not None and self.lru.lacks_tidiness():
+                tidy(self.lru, self._lock)
         except BaseException:  # Ctrl-C, or a key that can't be compared
-            with self._lock:
-                self.lru.mend()
-            self.terms.tell(gone)
+            self._mend(gone)
             raise
-        if entry.expires is not None and self.lru.lacks_tidiness():
-            self._tidy()
+        if self.undone:
+            self.settle(wait=True)
         return gone
+
+    def _mend(self, gone: Iterable[Gone]) -> None:
+        """Make good what an error has interrupted; *gone* is what went before it."""
+        with self._lock:
+            self.lru.mend()
+        self.terms.tell(gone)
 
     def _placed(
         self, entry: Entry, flight: Flight | None, *, now: float, gone: list[Gone]
@@ -213,18 +212,6 @@ class Store:
             spent = lru.let_go()
         del spent  # by now: the end of a key may be code of the user
         return True
-
-    def _arrange(self) -> None:
-        """Sort what is held, if the run is used up, so that more can be evicted."""
-        with self._lock:
-            if not self.lru.lacks_run():
-                return
-            survey = self.lru.survey()
-        run = in_order(survey)
-        with self._lock:
-            self.lru.arrange(run)
-            spent = self.lru.let_go()
-        del spent
 
     def fail(self, flight: Flight, error: Exception) -> Entry | None:
         """End *flight* with *error*, or return the stale entry that stands in for it.
@@ -249,33 +236,36 @@ class Store:
         return stale
 
     def settle(self, *, wait: bool) -> None:
-        """Wake those who wait for what has `ended`, and forget what was abandoned.
+        """Do what is `undone`.
 
         With `wait=False` it never blocks, as code that the collector runs must not.
-        Until it is forgotten, an abandoned flight is as good as none.
         """
-        while True:
+        while self.undone:
             try:
-                flight = self.ended.popleft()
-            except IndexError:
-                return
-            try:
-                flight.wake_all()
-                settled = flight.state != "abandoned" or self._forget(flight, wait=wait)
-            except BaseException:  # there is no stack left, or Ctrl-C: not told yet
-                self.ended.append(flight)
-                raise
-            if not settled:
-                self.ended.append(flight)  # whoever comes next will do it
-                return
+                it = self.undone[0]
+                if not self._settled(it, wait=wait):
+                    return  # whoever comes next will do it
+                self.undone.remove(it)  # now: it may fail, for lack of stack
+            except (IndexError, ValueError):  # somebody else has done it as well
+                continue
 
-    def _forget(self, flight: Flight, *, wait: bool) -> bool:
-        """Take *flight* out of `flights`; False if that would block, and must not."""
+    def _settled(self, it: Undone, *, wait: bool) -> bool:
+        """Do one thing; False if that would block, and must not."""
+        if not isinstance(it, Flight):
+            if not wait or self._is_mine():
+                return False
+            try:
+                it()
+            except Exception as error:  # noqa: BLE001  # who asked for it has gone on
+                unraisable(error, "in a removal from a cache", it)
+            return True
+        if it.wake() or it.is_over():
+            return True
         if not self._lock.acquire(blocking=wait):
             return False
         try:
-            if self.flights.get(flight.step.key) is flight:
-                del self.flights[flight.step.key]
+            if it.state != "running" and self.flights.get(it.step.key) is it:
+                del self.flights[it.step.key]
         except Exception:  # noqa: BLE001, S110  # the key can't be hashed now
             pass
         finally:
@@ -284,6 +274,17 @@ class Store:
 
     def remove(self, keys: Iterable[Any]) -> int:
         """Hold *keys* no longer, nor what is being computed; return how many went."""
+        if self._is_mine():
+            keys = list(keys)
+            there = sum(self.peek(key) is not None for key in keys)
+            self.undone.append(partial(self._remove, keys))
+            return there
+        removed = self._remove(keys)
+        if self.undone:
+            self.settle(wait=True)
+        return removed
+
+    def _remove(self, keys: Iterable[Any]) -> int:
         now = self.now()
         gone: list[Gone] = []
         removed = 0
@@ -292,28 +293,40 @@ class Store:
                 with self._lock:
                     self.flights.pop(key, None)
                     removed += self.lru.remove(key, now, gone, cause="removed")
-        finally:
-            self.terms.tell(gone)
+        except BaseException:  # as in `hold`
+            self._mend(gone)
+            raise
+        self.terms.tell(gone)
         return removed
 
     def clear(self) -> None:
         """Hold nothing any more, nor what is being computed."""
+        if self._is_mine():
+            self.undone.append(self._clear)
+            return
+        self._clear()
+        if self.undone:
+            self.settle(wait=True)
+
+    def _clear(self) -> None:
         now = self.now()
-        with self._lock:
-            flights, self.flights = self.flights, {}
-            entries, rest = self.lru.clear()
+        try:
+            with self._lock:
+                flights, self.flights = self.flights, {}
+                entries, rest = self.lru.clear()
+        except BaseException:  # Ctrl-C
+            self._mend([])
+            raise
         del flights, rest
         self.terms.tell((it, self.lru.cause(it, now, "removed")) for it in entries)
 
     def entries(self) -> list[Entry]:
         """Return all entries of one instant, expired ones included."""
-        with self._lock:
-            return list(self.lru.entries.values())
+        return self._read(lambda: list(self.lru.entries.values()))
 
     def all_keys(self) -> list[Any]:
         """Return all keys that have an entry or are being computed."""
-        with self._lock:
-            return [*self.lru.entries, *self.flights]
+        return self._read(lambda: [*self.lru.entries, *self.flights])
 
     def forget_numbers(self) -> None:
         """Count from 0 again."""
@@ -323,8 +336,8 @@ class Store:
 
     def stats(self) -> CacheStats:
         """Return the numbers, as of one instant."""
-        with self._lock:
-            return CacheStats(
+        return self._read(
+            lambda: CacheStats(
                 hits=self.lru.hits,
                 misses=self.misses,
                 computes=self.computes,
@@ -334,17 +347,4 @@ class Store:
                 size=self.lru.weight,
                 maxsize=self.lru.maxsize,
             )
-
-    def _tidy(self) -> None:
-        with self._lock:
-            if not self.lru.lacks_tidiness():
-                return
-            survey = self.lru.tidying()
-        dates = None
-        try:
-            dates = by_date(survey)
-        finally:
-            with self._lock:
-                self.lru.tidied(dates)
-                spent = self.lru.let_go()
-            del spent
+        )

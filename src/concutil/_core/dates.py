@@ -43,14 +43,23 @@ class Dates:
         """Whether most dates hold no longer, if *held* keys are left."""
         return self._since is None and len(self.heap) > 2 * held + 64
 
-    def tidying(self) -> None:
-        """Expect `tidied` soon; until then nothing is `overgrown`."""
-        self._since = []
+    def tidying(self) -> list[Date]:
+        """Return what will have come since then, for `tidied`, which should follow.
 
-    def tidied(self, dates: list[Date] | None) -> None:
-        """Go on with the sorted *dates* and those that came since; None: as before."""
-        if dates is not None:
-            self.heap = dates
-            for date in self._since or ():
-                heappush(self.heap, date)
+        Until it does, or `mend`, nothing is `overgrown`.
+        """
+        self._since = []
+        return self._since
+
+    def tidied(self, dates: list[Date], since: list[Date]) -> None:
+        """Go on with the sorted *dates* and those that came *since*."""
+        if since is not self._since:  # it was given up
+            return
+        for date in since:
+            heappush(dates, date)
+        self.heap = dates
+        self._since = None
+
+    def mend(self) -> None:
+        """Give up tidying: whoever was at it may not come to its end."""
         self._since = None

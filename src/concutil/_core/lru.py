@@ -31,6 +31,9 @@ _SWEPT: Final = 2
 _EVICTED_AT_ONCE: Final = 64
 # How many keys or dates that tell nothing any more are passed over in one go.
 _PASSED_OVER: Final = 256
+# How many runs may be made of which each key was used again before it could go. Then
+# the entries are looked at one by one, however many.
+_MADE_IN_VAIN: Final = 3
 
 
 class Entry:
@@ -120,6 +123,7 @@ class Lru:
 
     __slots__ = (
         "_dates",
+        "_made",
         "_run",
         "_spent",
         "_uncounted",
@@ -142,20 +146,22 @@ class Lru:
         self.dated: bool = False  # whether anything has ever expired, or will
         self._uncounted = 0  # ticks that were not drawn for hits
         self._run: Run = Run([], 0)
+        self._made = 0  # how many runs, since the last eviction
         self._dates: Dates = Dates()
         self._spent: list[object] = []
 
     @property
     def hits(self) -> int:
         """How many ticks were drawn for hits."""
-        return self._stamp() + 1 - self._uncounted
+        return self.stamp() + 1 - self._uncounted
 
     def forget_numbers(self) -> None:
         """Count hits and evictions from 0 again."""
         self.evictions = 0
         self._uncounted = self.tick() + 1
 
-    def _stamp(self) -> int:
+    def stamp(self) -> int:
+        """Return a tick that counts as no hit."""
         self._uncounted += 1
         return self.tick()
 
@@ -165,9 +171,11 @@ class Lru:
 
     def admits(self, entry: Entry, now: float) -> bool:
         """Whether *entry* is worth holding: light enough, and not expired already."""
-        if self.maxsize is not None and entry.weight > self.maxsize:
+        if self.maxsize is not None and (
+            entry.weight > self.maxsize or not self.maxsize
+        ):
             return False
-        return self.is_of_use(entry, now)
+        return entry.expires is None or self.is_of_use(entry, now)
 
     def place(self, entry: Entry, now: float, gone: list[Gone]) -> bool:
         """Hold *entry*, and evict what is in its way; False if that takes another go.
@@ -226,6 +234,7 @@ class Lru:
         del self.entries[entry.key]
         self.weight -= entry.weight
         self.evictions += 1
+        self._made = 0
         gone.append((entry, cause))
 
     def _expired(self, now: float, *, but: Entry | None) -> Entry | None:
@@ -243,7 +252,7 @@ class Lru:
 
     def _least_recent(self, *, but: Entry | None) -> Entry | None:
         """Return what was used least recently, but not *but*; None for another go."""
-        if len(self.entries) <= _FEW:
+        if self._has_no_run():
             others = [it for it in self.entries.values() if it is not but]
             return min(others, key=_by_tick, default=None)
         keys, limit = self._run
@@ -257,32 +266,36 @@ class Lru:
 
     def lacks_run(self) -> bool:
         """Whether `place` needs `arrange` to go on."""
-        return len(self.entries) > _FEW and not self._run.keys
+        return not self._run.keys and not self._has_no_run()
+
+    def _has_no_run(self) -> bool:
+        return len(self.entries) <= _FEW or self._made > _MADE_IN_VAIN
 
     def survey(self) -> Survey:
         """Return all entries as they are now."""
         # The tick first: who is used from now on has a later one.
-        limit = self._stamp()
+        limit = self.stamp()
         return Survey(list(self.entries.values()), limit)
 
     def arrange(self, run: Run) -> None:
         """Evict by *run*, which was made `in_order`."""
         self._spent.append(self._run)
         self._run = run
+        self._made += 1
 
     def lacks_tidiness(self) -> bool:
         """Whether most of what is known about expiry is about what is gone."""
         return self._dates.overgrown(len(self.entries))
 
-    def tidying(self) -> Survey:
-        """Return the survey for `by_date` and `tidied`, which must follow."""
-        self._dates.tidying()
-        return self.survey()
+    def tidying(self) -> tuple[Survey, list[Date]]:
+        """Return the survey for `by_date`, and what goes with that to `tidied`."""
+        since = self._dates.tidying()
+        return self.survey(), since
 
-    def tidied(self, dates: list[Date] | None) -> None:
-        """Know the sorted *dates* alone, and those that came since; None: as before."""
+    def tidied(self, dates: list[Date], since: list[Date]) -> None:
+        """Know the sorted *dates* alone, and those that came *since*."""
         self._spent.append(self._dates.heap)
-        self._dates.tidied(dates)
+        self._dates.tidied(dates, since)
 
     def let_go(self) -> list[object]:
         """Return what is needed no more, to be destroyed when the lock is released.
@@ -322,4 +335,4 @@ class Lru:
     def mend(self) -> None:
         """Make good what was interrupted, or was going on as the process forked."""
         self.weight = sum(entry.weight for entry in self.entries.values())
-        self._dates.tidied(None)
+        self._dates.mend()

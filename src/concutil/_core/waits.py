@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, final
+from typing import Any, Protocol, final
+
+
+class Goal(Protocol):
+    """What can be waited for."""
+
+    @property
+    def step(self) -> Step:
+        """Who computes it now: that may change."""
+        ...
 
 
 @final
@@ -26,7 +35,7 @@ class Step:
         self.key = key
         self.thread = thread
         self.outer = outer
-        self.needs: dict[object, Step] = {}
+        self.needs: dict[object, Goal] = {}
         self.over = False
 
 
