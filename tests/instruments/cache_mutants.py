@@ -16,15 +16,20 @@ _CIRCLES: Final = f"{_SCHEDULES}::test_all_orders_of_closing_a_circle"
 _HISTORIES: Final = "instruments/test_cache_histories.py::test_results_have_an_order"
 
 FIRST: Final[dict[str, Sequence[str]]] = {
-    "_cache/flights.py": (_TWO, _SWEEP, _CIRCLES),
-    "_cache/lead.py": (_TWO, _SWEEP),
-    "_cache/store.py": (_TWO, _SWEEP),
-    "_core/lru.py": (_TWO,),
-    "_core/dates.py": (_TWO,),
-    "_core/waits.py": (_CIRCLES,),
+    "_cache/asking.py": (),
+    "_cache/flights.py": (_CIRCLES,),
+    "_cache/lead.py": (),
+    "_cache/sorting.py": (),
+    "_cache/store.py": (_TWO,),
+    "_core/dates.py": ("core/test_dates.py", "cache/test_ttl.py"),
+    "_core/lru.py": (
+        *("core/test_lru.py", "cache/test_weights.py", "cache/test_ttl.py"),
+        *("cache/test_mapping.py", "cache/test_no_hangs.py"),
+    ),
+    "_core/waits.py": ("core/test_waits.py", "cache/test_recursion.py"),
 }
 # What is run when these let a mutant live.
 THEN: Final = (
-    *(_SWEEP, _TWO, _CIRCLES, _HISTORIES),
+    *("cache", _SWEEP, _TWO, _CIRCLES, _HISTORIES),
     f"{_SCHEDULES}::test_random_schedules_of_random_programs",
 )
