@@ -52,7 +52,7 @@ def publishes_twice(
 def settles_silently(self: Store, *, wait: bool) -> None:
     """Wake nobody who waits for what was abandoned."""
     while self.undone:
-        it = self.undone.popleft()
+        it = self.undone.pop(0)
         if isinstance(it, Flight) and it.is_over():
             it.wake()
 

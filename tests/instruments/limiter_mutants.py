@@ -60,6 +60,10 @@ FIRST: Final[dict[str, Sequence[str]]] = {
         *("limits/test_options.py", "limits/test_changes.py"),
         *("limits/test_asyncio.py", "limits/test_threads.py"),
     ),
+    "_limits/shard.py": (
+        "limits/test_keyed.py",
+        "instruments/test_keyed_schedules.py",
+    ),
     "_limits/shards.py": (
         "limits/test_keyed.py",
         "instruments/test_keyed_schedules.py",

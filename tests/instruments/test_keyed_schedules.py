@@ -1,4 +1,4 @@
-"""Under every schedule of its first two users, a keyed limiter is one limiter."""
+"""Under every schedule of its first or last two users, a keyed limiter is one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from concutil import KeyedRateLimiter
-from concutil._limits import shards
+from concutil._limits import shard, shards
 
 from .battery import Call, Plan, Subject, exhaust_one
 
@@ -40,3 +40,27 @@ def test_who_comes_first_is_the_only_one(
 ) -> None:
     """Two who come at once make one table, and no more room than there is."""
     tell(exhaust_one(New, plan, bound=1, held=0.0, grain="bytecode"))
+
+
+class Held(Subject, targets=(shard,), alphabet=("end",), core=("end",)):
+    """Two keys, each of which is held once."""
+
+    def __init__(self) -> None:
+        limiters = KeyedRateLimiter("1/h", max_keys=2)
+        self.shard = limiters["one"]._shard
+        self.holds = [limiters[key]._hold_if_room() for key in ("one", "other")]
+
+    def end(self) -> None:
+        hold = self.holds.pop()
+        assert hold is not None
+        hold.end()
+
+    def check(self, calls: Sequence[Call]) -> None:
+        assert (self.shard._ended, self.shard._uses) == ([], {})
+
+    def settled(self) -> None: ...
+
+
+def test_keys_rest_as_soon_as_nobody_holds_them(tell: Callable[[object], None]) -> None:
+    """Whoever ends a hold under another's lock leaves it to them, and it is done."""
+    tell(exhaust_one(Held, (("end",), ("end",)), bound=1, held=0.0, grain="bytecode"))

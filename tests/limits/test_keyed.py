@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from concutil import KeyedRateLimiter, Rate, RateLimitExceeded
-from concutil._core.ledger import Ledger
+from concutil._core.ledger import FEW, Ledger
 from concutil._limits.shards import KEYS_EACH
 from concutil.events import Event, subscribe
 from concutil.testing import ManualClock
@@ -504,12 +504,15 @@ def test_a_permit_dropped_under_the_lock_lets_its_key_rest(
 
 
 def test_what_an_interrupt_left_undone_is_done() -> None:
-    """A change that Ctrl-C kept a gate from is made before its key rests."""
-    limiters = KeyedRateLimiter(max_concurrent=1)
+    """Changes that Ctrl-C kept a gate from are made before its key rests."""
+    limiters = KeyedRateLimiter(max_concurrent=2)
     view = limiters["a"]
     view.__enter__()
+    view.__enter__()
+    view._inside.pop().end()
     hold = view._inside.pop()
-    hold.gate.inbox.append(lambda core, _now: core.leave_block())
+    for _ in range(2):
+        hold.gate.inbox.append(lambda core, _now: core.leave_block())
     hold.end()
     hold.end()
 
@@ -555,6 +558,64 @@ def test_forgotten_keys_are_let_go_of(clock: ManualClock) -> None:
     gc.collect()
 
     assert gone() is None
+
+
+@pytest.mark.parametrize("use", ["enter", "permit", "sweep"])
+def test_forgotten_keys_are_dropped_after_the_lock(
+    use: str, clock: ManualClock
+) -> None:
+    """What runs when a key is let go of may use the limiter that has forgotten it."""
+
+    class Key:
+        pass
+
+    limiters, free = KeyedRateLimiter("1/s", slack=0, clock=clock, max_keys=99), []
+    shard = limiters["b"]._shard
+    for _ in range(FEW):
+        key = Key()
+        weakref.finalize(key, lambda: free.append(not shard._lock.locked()))
+        enter(limiters, key)
+    del key
+    clock.advance(1)
+    if use == "enter":
+        enter(limiters, "b")
+    elif use == "permit":
+        assert limiters["b"].try_permit() is not None
+    else:
+        shard.sweep(clock.now())
+
+    assert free == [True] * FEW
+
+
+class Odd:
+    """A key that is compared so many times, and then fails to be."""
+
+    times = 0
+
+    def __hash__(self) -> int:
+        return hash("a")
+
+    def __eq__(self, other: object) -> bool:
+        self.times -= 1
+        if self.times < 0:
+            raise ArithmeticError
+        return self is other
+
+
+@pytest.mark.parametrize("times", range(4))
+def test_a_key_that_fails_to_compare_takes_no_room(
+    times: int, clock: ManualClock
+) -> None:
+    """An error in a key's `__eq__` comes through, and leaves the room as it was."""
+    limiters, odd = KeyedRateLimiter("1/h", slack=0, clock=clock, max_keys=2), Odd()
+    enter(limiters, odd)
+    odd.times = times
+    with pytest.raises(ArithmeticError):
+        enter(limiters, "a")
+    odd.times = 9
+
+    enter(limiters, "a")
+    assert len(limiters) == 2
 
 
 @pytest.mark.parametrize(
@@ -719,11 +780,13 @@ def test_whoever_has_the_lock_lets_dropped_keys_rest(
         return method(self, *args)
 
     monkeypatch.setattr(Ledger, name, dropping)
+    kept = None
     if name == "enter_one":
         enter(limiters, "b")
     elif name == "wake":
-        assert limiters["b"].permit() is not None
+        kept = limiters["b"].try_permit()  # its end would let both rest
     else:
         shard.sweep(clock.now())
 
     assert (shard._ended, "a" in shard.ledger.awake) == ([], False)
+    assert (kept is not None) is (name == "wake")

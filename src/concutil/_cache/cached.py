@@ -174,8 +174,9 @@ def cached(
     .. versionadded:: 0.1
     """
     key_of = _key_of(key, typed=typed)
+    new_cache: Callable[[], Cache[Any, Any]]
     if cache is None:
-        new_cache = partial(Cache[Any, Any], maxsize, ttl=ttl, stale=stale)
+        new_cache = partial(Cache, maxsize, ttl=ttl, stale=stale)
         new_cache()  # what is wrong is told now
     else:
         new_cache = partial(_shared, cache)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from types import CoroutineType, EllipsisType, TracebackType
 from typing import Any, Protocol, TypeVar, final
@@ -26,7 +25,7 @@ class Keeper(Protocol):
         ...
 
     @property
-    def undone(self) -> deque[Undone]:
+    def undone(self) -> list[Undone]:
         """What `settle` does."""
         ...
 

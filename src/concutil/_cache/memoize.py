@@ -115,7 +115,6 @@ class _Once:
         "_fn",
         "_info",
         "_key_of",
-        "_rechecks",
         "_turns",
         "function",
     )
@@ -125,7 +124,6 @@ class _Once:
     ) -> None:
         self._fn = fn
         self._key_of: KeyOf = by_type if typed else by_value_in_functools
-        self._rechecks = 0  # how often a leader found what another had put in
         self._flights = Store(Terms(0))  # which holds nothing
         self._turns: dict[int, _Turn] = {}  # by thread
         self._epoch = object()  # another one after each clear
@@ -167,8 +165,8 @@ class _Once:
 
     def _end_turn(self, me: int, epoch: object) -> None:
         """Count it if nobody took the turn; raise if there was a clear meanwhile."""
-        if me in self._turns:
-            self._rechecks += 1
+        if me in self._turns:  # the leader has found what another had put in
+            self._flights.lru.tick()  # a hit, which is not the caller's
         if self._epoch is not epoch:
             self._clear()  # after it something may have been put in
             raise _Cleared
@@ -176,15 +174,14 @@ class _Once:
     def info(self) -> CacheInfo:
         """Return the numbers of functools, without the calls that were leaders' own."""
         hits, _, maxsize, size = self._info()
-        misses = self._flights.stats().misses
-        return CacheInfo(max(0, hits - self._rechecks), misses, maxsize, size)
+        own = self._flights.stats()
+        return CacheInfo(max(0, hits - own.hits), own.misses, maxsize, size)
 
     def clear(self) -> None:
         """Forget all values and numbers; what is being computed begins anew."""
         self._epoch = object()
         self._flights.clear()
         self._flights.forget_numbers()
-        self._rechecks = 0
         self._clear()
 
 

@@ -8,7 +8,6 @@ computes it computes alone.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from types import EllipsisType
@@ -65,7 +64,7 @@ class Store:
         self.failures: int = 0
         self.flights: dict[Any, Flight] = {}
         # Not empty only while somebody is about to settle it, or had no stack for it.
-        self.undone: deque[Undone] = deque()
+        self.undone: list[Undone] = []
         self.told_of_loop: bool = False  # that it is blocked
         self._renew_lock()
         renew_in_children(self)
@@ -74,7 +73,7 @@ class Store:
         """Go on in a forked child, where nothing is being computed."""
         self._renew_lock()
         self.flights = {}
-        self.undone = deque()
+        self.undone = []
         self.lru.mend()
 
     def _renew_lock(self) -> None:

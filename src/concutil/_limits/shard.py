@@ -93,8 +93,7 @@ class Shard:
             entered = ledger.enter_one(key, now)
             if entered is None and self._add(key, now):
                 entered = self.ledger.enter_one(key, now)
-        if self._ended:
-            self.settle()
+        self.settle()
         return entered
 
     def hold(
@@ -110,13 +109,11 @@ class Shard:
         """
         with self._lock:
             ledger = self.ledger  # dropped after the lock, and forgotten keys with it
-            use = self._use(key)
+            use = self._use(ledger, key)
             if use is None and add and self._add(key, now):
-                use = self._use(key)
+                use = self._use(self.ledger, key)
             hold = None if use is None else Hold(self, use, lasting=lasting)
-        if self._ended:
-            self.settle()
-        del ledger
+        self.settle()
         return hold
 
     def end(self, stake: _Stake) -> None:
@@ -132,18 +129,15 @@ class Shard:
         """Forget the keys that equal new ones at *now*."""
         with self._lock:
             ledger = self.ledger  # dropped after the lock, and forgotten keys with it
-            self._forget(now)
-        if self._ended:
-            self.settle()
-        del ledger
+            self._forget(ledger, now)
+        self.settle()
 
     def settle(self) -> None:
         """Let the keys rest whose last holds are over, if the lock is free."""
         ended = self._ended
         while ended and self._lock.acquire(blocking=False):
             try:
-                while ended:
-                    stake = ended[0]
+                for stake in tuple(ended):  # perhaps none: another was quicker
                     stake.use.stakes.discard(stake)
                     if not stake.use.stakes:
                         self._rest(stake.use)
@@ -168,25 +162,24 @@ class Shard:
     def _add(self, key: Hashable, now: float) -> bool:
         """Give *key*, which has none, a row, if there is room."""
         if self.ledger.has_grown:
-            self._forget(now)
+            self._forget(self.ledger, now)
+        before = len(self.ledger)
         if not self._room.take():
             return False
-        before = len(self.ledger)
         try:
             self.ledger.add(key)
         finally:
             self._room.give_back(before + 1 - len(self.ledger))
         return True
 
-    def _forget(self, now: float) -> None:
-        old = self.ledger
-        self.ledger = old.without_free(now)
-        self._room.give_back(len(old) - len(self.ledger))
+    def _forget(self, ledger: Ledger, now: float) -> None:
+        self.ledger = ledger.without_free(now)
+        self._room.give_back(len(ledger) - len(self.ledger))
 
-    def _use(self, key: Hashable) -> _Use | None:
+    def _use(self, ledger: Ledger, key: Hashable) -> _Use | None:
         use = self._uses.get(key)
         if use is None:
-            admission = self.ledger.wake(key)
+            admission = ledger.wake(key)
             if admission is None:
                 return None
             use = self._uses[key] = _Use(key, Gate(admission, self._setting, key))
