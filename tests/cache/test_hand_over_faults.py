@@ -301,3 +301,33 @@ def test_late_removal_does_not_remove_what_is_set_for_it() -> None:
 
     assert told == ["b"]
     assert cache["b"] == 2
+
+
+def test_key_that_removes_another_whenever_it_is_compared() -> None:
+    """What isn't there is not removed: or each removal would ask for the next."""
+    cache: Cache[object, int] = Cache()
+    compared: list[object] = []
+
+    class Weak:
+        """A key that has another one removed, which is of no use any more."""
+
+        def __hash__(self) -> int:
+            return 1
+
+        def __eq__(self, other: object) -> bool:
+            if not looks and len(compared) < 50:
+                compared.append(other)
+                looks.append(True)
+                cache.invalidate(dead)
+                looks.pop()
+            return self is other
+
+    looks: list[bool] = []
+    dead = Weak()
+    cache[Weak()] = 1
+    cache.peek(dead)
+    assert len(compared) == 1
+
+    cache[dead] = 1
+    cache.peek(dead)
+    assert len(cache) == 1

@@ -58,10 +58,7 @@ class Store:
         self.terms: Terms = terms
         self.now: Callable[[], float] = terms.now
         self.lru: Lru = Lru(terms.maxsize, terms.stale)
-        self.misses: int = 0
-        self.joins: int = 0
-        self.computes: int = 0
-        self.failures: int = 0
+        self.misses = self.joins = self.computes = self.failures = 0
         self.flights: dict[Any, Flight] = {}
         # Not empty only while somebody is about to settle it, or had no stack for it.
         self.undone: dict[Undone, None] = {}
@@ -274,9 +271,11 @@ class Store:
     def remove(self, keys: Iterable[Any]) -> int:
         """Hold *keys* no longer, nor what is being computed; return how many went."""
         if self._is_mine():
-            keys = list(keys)
-            self.undone[partial(self._late, iter(keys))] = None
-            return sum(self.peek(key) is not None for key in keys)
+            # What isn't there must not be removed: its key could ask for that again.
+            there = [it for it in keys if it in self.lru.entries or it in self.flights]
+            if there:
+                self.undone[partial(self._late, iter(there))] = None
+            return sum(self.peek(it) is not None for it in there)
         try:
             return self._remove(iter(keys))
         finally:
