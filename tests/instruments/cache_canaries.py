@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from math import inf
 from types import ModuleType
 from typing import Any, Final, NamedTuple
@@ -52,9 +53,10 @@ def publishes_twice(
 def settles_silently(self: Store, *, wait: bool) -> None:
     """Wake nobody who waits for what was abandoned."""
     while self.undone:
-        it = self.undone.pop(0)
-        if isinstance(it, Flight) and it.is_over():
-            it.wake()
+        it, _ = self.undone.popitem()
+        assert isinstance(it, partial)
+        if it.args[0].is_over():
+            it.args[0].wake()
 
 
 def stores_what_was_removed(

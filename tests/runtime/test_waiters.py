@@ -221,3 +221,67 @@ async def test_a_loop_is_asked_from_another_thread() -> None:
     world, asked = waiters.running_world(), anyio.Event()
     with threads(lambda: world.soon(asked.set)), anyio.fail_after(2):
         await asked.wait()
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """A loop in which the collector can run in an awkward instant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.collect: Callable[[], object] | None = None
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """Return one, after the collection."""
+        collect, self.collect = self.collect, None
+        if collect is not None:
+            collect()
+        return super().create_future()
+
+
+def test_a_task_is_woken_as_it_parks() -> None:
+    """By its own thread, where the collector runs and calls what wakes it."""
+    loop = Loop()
+
+    async def main() -> None:
+        world = waiters.running_world()
+        waiter = world.waiter()
+        for _ in range(2):
+            loop.collect = waiter.wake
+            await world.park(waiter, inf)
+        parked = world.park(waiter, inf)
+        assert isinstance(parked, asyncio.Future)
+        assert not parked.done(), "each wake-up counts once"
+
+    try:
+        loop.run_until_complete(asyncio.wait_for(main(), 10))
+    finally:
+        loop.close()
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "while"])
+def test_a_task_of_trio_is_woken_as_it_parks(
+    late: bool,  # noqa: FBT001 - a parameter
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So it is, before trio knows of it, or while it is being told."""
+    name = "wait_task_rescheduled" if late else "current_task"
+    plain = getattr(trio.lowlevel, name)
+
+    async def main() -> None:
+        world = waiters.running_world()
+        waiter = world.waiter()
+        for _ in range(2):
+
+            def collected(*args: Any, waiter: Any = waiter) -> Any:
+                monkeypatch.undo()
+                waiter.wake()
+                return plain(*args)
+
+            with trio.fail_after(10):
+                monkeypatch.setattr(trio.lowlevel, name, collected)
+                await world.park(waiter, inf)
+        with trio.move_on_after(0) as scope:
+            await world.park(waiter, inf)
+        assert scope.cancelled_caught, "each wake-up counts once"
+
+    trio.run(main)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf
 from types import EllipsisType
 from typing import Any
@@ -95,12 +96,12 @@ async def _waited(
                 if flight.state == "running":
                     await world.park(waiter, inf)
                 else:
-                    it = store.begin(flight.step.key, ttl, again=True)
+                    it = store.begin(flight.step.key, ttl, again=flight)
         return it
     finally:
         line.pop(waiter, None)
         waiter.close()
         if flight.state == "abandoned":
-            store.undone.append(flight)
+            store.undone[partial(store.told, flight)] = None
             store.settle(wait=False)
         del it, flight  # it may fail with what was raised here

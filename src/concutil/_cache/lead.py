@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from types import CoroutineType, EllipsisType, TracebackType
 from typing import Any, Protocol, TypeVar, final
 
 from .._core.lru import Entry, Gone
+from .._core.waits import Step
 from .flights import Flight, begin, end
 from .terms import Terms, Ttl
 
 T = TypeVar("T")
 
-# What is left to be done: telling those who wait of a flight's end, or a removal.
-Undone = Flight | Callable[[], object]
+
+class Undone(Protocol):
+    """What is left to be done: to wake who waits for a flight, or a removal.
+
+    No two are equal, though they be of the same flight: each stands for one more time.
+    """
+
+    def __call__(self, *, wait: bool) -> bool:
+        """Do it, maybe again; False if that would block, and *wait* is false."""
+        ...
 
 
 class Keeper(Protocol):
@@ -25,7 +34,7 @@ class Keeper(Protocol):
         ...
 
     @property
-    def undone(self) -> list[Undone]:
+    def undone(self) -> dict[Undone, None]:
         """What `settle` does."""
         ...
 
@@ -41,6 +50,10 @@ class Keeper(Protocol):
         """Do what is `undone`."""
         ...
 
+    def told(self, flight: Flight, *, wait: bool) -> bool:
+        """Wake who waits for *flight*, or forget it; see `Undone`."""
+        ...
+
 
 @final
 class Lead:
@@ -52,14 +65,18 @@ class Lead:
 
     Args:
         keeper: Where the flight ends.
-        flight: What this leads; new.
+        flight: What this leads.
+        step: What computes it, for as long as this leads it.
         ttl: How long the value will be fresh; `...` for the usual time.
     """
 
-    __slots__ = ("_entry", "_flight", "_keeper", "_ttl")
+    __slots__ = ("_entry", "_flight", "_keeper", "_step", "_ttl")
 
-    def __init__(self, keeper: Keeper, flight: Flight, ttl: Ttl | EllipsisType) -> None:
+    def __init__(
+        self, keeper: Keeper, flight: Flight, step: Step, *, ttl: Ttl | EllipsisType
+    ) -> None:
         self._keeper = keeper
+        self._step = step
         self._flight: Flight | None = flight  # until it is over
         self._ttl = ttl
         self._entry: Entry | None = None
@@ -116,7 +133,7 @@ class Lead:
             if flight.state == "running":
                 flight.state = "abandoned"
             if flight.lines or flight.state == "abandoned":
-                keeper.undone.append(flight)
+                keeper.undone[partial(keeper.told, flight)] = None
             if keeper.undone:
                 keeper.settle(wait=not collected)
         if gone:
@@ -127,9 +144,10 @@ class Lead:
         """Give up what was not entered; never blocks."""
         flight, self._flight = self._flight, None
         assert flight is not None
-        end(flight.step, here=False)
-        flight.state = "abandoned"  # last of all: somebody else may lead it then
-        self._keeper.undone.append(flight)
+        end(self._step, here=False)
+        if flight.step is self._step:  # else this was interrupted before it led
+            flight.state = "abandoned"  # last of all: somebody else may lead it then
+        self._keeper.undone[partial(self._keeper.told, flight)] = None
         self._keeper.settle(wait=False)
 
     # Ctrl-C can come between the making of this and its block, or while it is made.

@@ -87,7 +87,7 @@ class Memory:
             store.clear()
             store.forget_numbers()
         else:
-            store.remove(key for key in store.all_keys() if is_owned(owner, key))
+            store.remove([key for key in store.all_keys() if is_owned(owner, key)])
 
     def invalidate(self, /, *args: Any, **kwargs: Any) -> bool:
         """Forget the value of this call; whether there was one."""

@@ -8,7 +8,7 @@ computes it computes alone.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from types import EllipsisType
 from typing import Any, TypeVar, final
@@ -58,13 +58,10 @@ class Store:
         self.terms: Terms = terms
         self.now: Callable[[], float] = terms.now
         self.lru: Lru = Lru(terms.maxsize, terms.stale)
-        self.misses: int = 0
-        self.joins: int = 0
-        self.computes: int = 0
-        self.failures: int = 0
+        self.misses = self.joins = self.computes = self.failures = 0
         self.flights: dict[Any, Flight] = {}
         # Not empty only while somebody is about to settle it, or had no stack for it.
-        self.undone: list[Undone] = []
+        self.undone: dict[Undone, None] = {}
         self.told_of_loop: bool = False  # that it is blocked
         self._renew_lock()
         renew_in_children(self)
@@ -72,36 +69,33 @@ class Store:
     def after_fork(self) -> None:
         """Go on in a forked child, where nothing is being computed."""
         self._renew_lock()
-        self.flights = {}
-        self.undone = []
+        self.flights, self.undone = {}, {}
         self.lru.mend()
 
     def _renew_lock(self) -> None:
         self._lock = threading.RLock()
-        # Whether somebody further up in this thread is at work with it, as
-        # `threading.Condition` asks.
+        # Whether this thread is at work with it, as `threading.Condition` asks.
         self._is_mine: Callable[[], bool] = self._lock._is_owned  # type: ignore[attr-defined]  # noqa: SLF001
 
     def _read(self, what: Callable[[], T]) -> T:
-        with self._lock:
-            answer = what()
-        if self.undone:
-            self.settle(wait=True)
-        return answer
+        try:
+            with self._lock:
+                return what()
+        finally:
+            if self.undone:
+                self.settle(wait=True)
 
     def missed(self, key: Any) -> Entry | None:
         """Look again, and count it if *key* has no fresh entry."""
-        now = self.now()
-        with self._lock:
-            entry = self.lru.entries.get(key)
-            if entry is not None and entry.is_fresh(now):
-                entry.tick = self.lru.tick()
-            else:
-                entry = None
-                self.misses += 1
-        if self.undone:
-            self.settle(wait=True)
-        return entry
+        return self._read(partial(self._looked_up, key, self.now()))
+
+    def _looked_up(self, key: Any, now: float) -> Entry | None:
+        entry = self.lru.entries.get(key)
+        if entry is not None and entry.is_fresh(now):
+            entry.tick = self.lru.tick()
+            return entry
+        self.misses += 1
+        return None
 
     def peek(self, key: Any) -> Entry | None:
         """Return the entry of *key* if it is fresh, and count nothing."""
@@ -110,20 +104,23 @@ class Store:
         return entry if entry is not None and entry.is_fresh(now) else None
 
     def begin(
-        self, key: Any, ttl: Ttl | EllipsisType, *, again: bool = False
+        self, key: Any, ttl: Ttl | EllipsisType, *, again: Flight | None = None
     ) -> Entry | Flight | Lead:
         """Return the entry of *key*, or the flight to wait for, or the lead of one.
 
         Args:
             key: What is asked for.
             ttl: For a value that is computed; `...` for the usual time.
-            again: Whether this call has been counted already, and has waited since.
+            again: What this call has waited for, and gets unless it is abandoned.
         """
         if self._is_mine():
-            return self.peek(key) or Lead(self, Flight(step_here(key), None), ttl)
-        now, calls = self.now() if self.lru.dated else 0.0, 0 if again else 1
+            step = step_here(key)
+            return self.peek(key) or Lead(self, Flight(step, None), step, ttl=ttl)
+        now, calls = self.now() if self.lru.dated else 0.0, 1 if again is None else 0
         try:
             with self._lock:
+                if again is not None and again.state != "abandoned":
+                    return again
                 entry, flight = self.lru.entries.get(key), self.flights.get(key)
                 led = flight if flight and flight.state == "running" else None
                 usable = entry if entry and self.lru.is_of_use(entry, now) else None
@@ -147,13 +144,11 @@ class Store:
     ) -> Lead:
         """Return the lead of *flight*, which was abandoned, or of a new one."""
         self.computes += 1
-        if flight is not None:
-            lead = Lead(self, flight, ttl)
-            flight.pass_on(step_here(key), stale)
-            return lead
-        flight = Flight(step_here(key), stale)
-        lead = Lead(self, flight, ttl)
-        self.flights[key] = flight
+        step = step_here(key)
+        new = flight or Flight(step, stale)
+        lead = Lead(self, new, step, ttl=ttl)
+        new.pass_on(step, stale)
+        self.flights[key] = new
         return lead
 
     def hold(self, entry: Entry, flight: Flight | None = None) -> list[Gone]:
@@ -184,8 +179,9 @@ class Store:
         except BaseException:  # Ctrl-C, or a key that can't be compared
             self._mend(gone)
             raise
-        if self.undone:
-            self.settle(wait=True)
+        finally:
+            if self.undone:
+                self.settle(wait=True)
         return gone
 
     def _mend(self, gone: Iterable[Gone]) -> None:
@@ -239,32 +235,33 @@ class Store:
 
         With `wait=False` it never blocks, as code that the collector runs must not.
         """
-        while self.undone:
-            try:
-                it = self.undone[0]
-                if not self._settled(it, wait=wait):
-                    return  # whoever comes next will do it
-                self.undone.remove(it)  # now: it may fail, for lack of stack
-            except (IndexError, ValueError):  # somebody else has done it as well
-                continue
+        more = True
+        while more:
+            more = False
+            for it in list(self.undone):
+                if it(wait=wait):  # else whoever comes next will do it
+                    self.undone.pop(it, None)  # now: it may fail, for lack of stack
+                    more = True
 
-    def _settled(self, it: Undone, *, wait: bool) -> bool:
-        """Do one thing; False if that would block, and must not."""
-        if not isinstance(it, Flight):
-            if not wait or self._is_mine():
-                return False
-            try:
-                it()
-            except Exception as error:  # noqa: BLE001  # who asked for it has gone on
-                unraisable(error, "in a removal from a cache", it)
-            return True
-        if it.wake() or it.is_over():
-            return True
-        if not self._lock.acquire(blocking=wait):
+    def _late(self, keys: Iterator[Any], *, wait: bool) -> bool:
+        if not wait or self._is_mine():
             return False
         try:
-            if it.state != "running" and self.flights.get(it.step.key) is it:
-                del self.flights[it.step.key]
+            self._remove(keys)
+        except Exception as error:  # noqa: BLE001  # who asked for it has gone on
+            unraisable(error, "in a removal from a cache", self._remove)
+        return True
+
+    def told(self, flight: Flight, *, wait: bool) -> bool:
+        """Wake who waits for *flight*, or forget it; False if that would block."""
+        if flight.wake() or flight.is_over():
+            return True
+        if self._is_mine() or not self._lock.acquire(blocking=wait):
+            return False
+        try:
+            key = flight.step.key
+            if flight.state != "running" and self.flights.get(key) is flight:
+                del self.flights[key]
         except Exception:  # noqa: BLE001, S110  # the key can't be hashed now
             pass
         finally:
@@ -274,22 +271,27 @@ class Store:
     def remove(self, keys: Iterable[Any]) -> int:
         """Hold *keys* no longer, nor what is being computed; return how many went."""
         if self._is_mine():
-            keys = list(keys)
-            there = sum(self.peek(key) is not None for key in keys)
-            self.undone.append(partial(self._remove, keys))
-            return there
-        removed = self._remove(keys)
-        if self.undone:
-            self.settle(wait=True)
-        return removed
+            # What isn't there must not be removed: its key could ask for that again.
+            there = [it for it in keys if it in self.lru.entries or it in self.flights]
+            if there:
+                self.undone[partial(self._late, iter(there))] = None
+            return sum(self.peek(it) is not None for it in there)
+        try:
+            return self._remove(iter(keys))
+        finally:
+            if self.undone:
+                self.settle(wait=True)
 
-    def _remove(self, keys: Iterable[Any]) -> int:
-        now = self.now()
+    def _remove(self, keys: Iterator[Any]) -> int:
+        """Remove what is left of *keys*; if several are at it, each key goes once."""
+        now, end = self.now(), object()
         gone: list[Gone] = []
         removed = 0
         try:
-            for key in keys:
+            while True:
                 with self._lock:
+                    if (key := next(keys, end)) is end:
+                        break
                     self.flights.pop(key, None)
                     removed += self.lru.remove(key, now, gone, cause="removed")
         except BaseException:  # as in `hold`
@@ -301,13 +303,8 @@ class Store:
     def clear(self) -> None:
         """Hold nothing any more, nor what is being computed."""
         if self._is_mine():
-            self.undone.append(self._clear)
+            self.remove(self.all_keys())
             return
-        self._clear()
-        if self.undone:
-            self.settle(wait=True)
-
-    def _clear(self) -> None:
         now = self.now()
         try:
             with self._lock:
@@ -316,6 +313,9 @@ class Store:
         except BaseException:  # Ctrl-C
             self._mend([])
             raise
+        finally:
+            if self.undone:
+                self.settle(wait=True)
         del flights, rest
         self.terms.tell((it, self.lru.cause(it, now, "removed")) for it in entries)
 

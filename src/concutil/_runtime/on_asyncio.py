@@ -16,13 +16,15 @@ from . import clock, waiters
 class AsyncioWaiter:
     """A task that may be parked on a bare future, with at most one timer."""
 
-    __slots__ = ("_closed", "_future", "_loop", "_timer")
+    __slots__ = ("_closed", "_future", "_loop", "_timer", "_woken")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._future: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        # While it was not parked: by its own thread, if the collector ran there.
+        self._woken = False
 
     def wake(self) -> bool:
         """End the parking; False if the loop was closed while this was parked."""
@@ -47,11 +49,14 @@ class AsyncioWaiter:
         """Return what this task awaits until it is woken or *until*."""
         self._cancel_timer()
         loop = self._loop
-        self._future = loop.create_future()
-        if until != inf:
+        self._future = future = loop.create_future()
+        if self._woken:
+            self._woken = False
+            future.set_result(None)
+        elif until != inf:
             delay = max(0.0, until - clock.monotonic())
             self._timer = loop.call_later(delay, self._come_back)
-        return self._future
+        return future
 
     def close(self) -> None:
         """Cancel the timer; the task goes on by itself."""
@@ -64,7 +69,9 @@ class AsyncioWaiter:
             self._timer = None
 
     def _come_back(self) -> None:
-        if self._future is not None and not self._future.done():
+        if self._future is None or self._future.done():
+            self._woken = True
+        else:
             self._future.set_result(None)
 
 

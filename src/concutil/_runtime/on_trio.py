@@ -16,12 +16,14 @@ from . import clock, waiters
 class TrioWaiter:
     """A task that may be parked by trio's own means."""
 
-    __slots__ = ("_closed", "_task", "_token")
+    __slots__ = ("_closed", "_task", "_token", "_woken")
 
     def __init__(self, token: trio.lowlevel.TrioToken) -> None:
         self._token = token
         self._task: trio.lowlevel.Task | None = None
         self._closed = False
+        # While it was not parked: by its own thread, if the collector ran there.
+        self._woken = False
 
     def wake(self) -> bool:
         """End the parking; False if the run ended while this was parked."""
@@ -44,21 +46,28 @@ class TrioWaiter:
     async def park(self, until: float) -> None:
         """Suspend this task until it is woken or *until*."""
         self._task = trio.lowlevel.current_task()
-        if until == inf:
+        if self._woken:
+            self._woken, self._task = False, None
+        elif until == inf:
             await trio.lowlevel.wait_task_rescheduled(self._abort)
-            return
-        # In this order: a difference of near times is exact, a sum of far ones is not.
-        deadline = trio.current_time() + (until - clock.monotonic())
-        with trio.CancelScope(deadline=deadline):
-            await trio.lowlevel.wait_task_rescheduled(self._abort)
+        else:
+            # In this order: a difference of near times is exact, a sum of far ones not.
+            deadline = trio.current_time() + (until - clock.monotonic())
+            with trio.CancelScope(deadline=deadline):
+                await trio.lowlevel.wait_task_rescheduled(self._abort)
 
     def close(self) -> None:
         """Note that the task goes on by itself; `park` left nothing behind."""
         self._closed = True
 
     def _come_back(self) -> None:
-        task, self._task = self._task, None
-        if task is not None:
+        task = self._task
+        if task is None:
+            self._woken = True
+        elif trio.lowlevel.in_trio_task() and trio.lowlevel.current_task() is task:
+            self._token.run_sync_soon(self._come_back)  # it is just about to park
+        else:
+            self._task = None
             trio.lowlevel.reschedule(task)
 
     def _abort(self, _raise_cancel: Callable[[], Any]) -> trio.lowlevel.Abort:
