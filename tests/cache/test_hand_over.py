@@ -95,13 +95,13 @@ async def turns() -> None:
 
 
 @pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[Flight]:
     """Count how often somebody who has waited looks again."""
-    counted: list[bool] = []
+    counted: list[Flight] = []
     real = Store.begin
 
-    def begin(self: Store, *args: Any, again: bool = False) -> Any:
-        if again:
+    def begin(self: Store, *args: Any, again: Flight | None = None) -> Any:
+        if again is not None:
             counted.append(again)
         return real(self, *args, again=again)
 
@@ -166,7 +166,7 @@ def test_who_is_passed_over() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_chain_of_cancellations(looks: list[bool]) -> None:
+async def test_a_chain_of_cancellations(looks: list[Flight]) -> None:
     """Each has one look again: who came first, and nobody else."""
     cache: Cache[str, int] = Cache()
     async with anyio.create_task_group() as group:
@@ -185,7 +185,7 @@ async def test_a_chain_of_cancellations(looks: list[bool]) -> None:
 
 
 @pytest.mark.anyio
-async def test_the_last_of_a_chain(looks: list[bool]) -> None:
+async def test_the_last_of_a_chain(looks: list[Flight]) -> None:
     """Its value goes to all who are left, who never looked again."""
     cache: Cache[str, int] = Cache()
     async with anyio.create_task_group() as group:
@@ -297,7 +297,7 @@ async def test_what_comes_between(
 
 
 @pytest.mark.anyio
-async def test_a_newcomer_that_leads_for_a_while(looks: list[bool]) -> None:
+async def test_a_newcomer_that_leads_for_a_while(looks: list[Flight]) -> None:
     """It takes over before those who were woken run, and they wait on for it."""
     cache: Cache[str, int] = Cache()
     leading = Abandoned(cache)
