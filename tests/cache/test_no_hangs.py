@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from concutil import Cache
-from concutil._cache.sorting import arrange
+from concutil._cache import sorting
+from concutil._core.lru import Run, Survey
 from concutil.testing import ManualClock
 from patience import eventually
 
@@ -42,13 +43,46 @@ def test_keys_end_when_the_lock_is_free(ttl: float | None) -> None:
         cache[number] = number
     if ttl is None:  # as if something else had been evicted
         cache.get(0)
-        arrange(cache._store.lru, cache._store._lock)
+        sorting.arrange(cache._store.lru, cache._store._lock)
     del cache[key], key
     clock.advance(2000)
     for number in range(100, 103):
         cache[number] = number
 
     assert locked == [False]
+
+
+# --- a run of what was used since is made in vain
+
+
+def test_all_are_used_again_during_each_sort(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After four sorts it looks at each; what was least recently used goes."""
+    sorts: list[int] = []
+    gone: list[int] = []
+    cache: Cache[int, int] = Cache(40, on_evict=lambda key, *_: gone.append(key))
+    for number in range(40):
+        cache[number] = number
+    real = sorting.in_order
+
+    def meanwhile(survey: Survey) -> Run:
+        sorts.append(len(survey.entries))
+        for key in sorted(cache, reverse=True):
+            cache.get(key)
+        return real(survey)
+
+    monkeypatch.setattr(sorting, "in_order", meanwhile)
+    cache[40] = 40
+    assert sorts == [40] * 4
+    assert gone == [39]
+    cache[41] = 41
+    assert sorts == [40] * 8
+    assert gone == [39, 40]
+    monkeypatch.setattr(sorting, "in_order", lambda it: sorts.append(0) or real(it))
+    for number in range(42, 52):
+        cache[number] = number
+
+    assert sorts[8:] == [0], "one run is enough for many"
+    assert gone[2:] == [38, 37, 36, 35, 34, 33, 32, 31, 30, 29]
 
 
 # --- waking needs some stack; where there is none, whoever comes next does it

@@ -95,6 +95,17 @@ def test_what_weighs_nothing_is_not_limited() -> None:
     assert "two" not in cache
 
 
+def test_a_bound_of_zero_for_what_weighs_nothing() -> None:
+    """It is computed each time, and nothing has gone, as nothing was there."""
+    gone: Told = []
+    cache = weighed(0, gone)
+
+    assert [cache.get_or_compute("a", lambda n=n: n) for n in (0, 0, 1)] == [0, 0, 1]
+    assert len(cache) == 0
+    assert cache.stats().computes == 3
+    assert gone == []
+
+
 def test_without_a_bound_weights_are_counted() -> None:
     """Nothing goes, and the size is the weight of all."""
     cache = weighed(None)

@@ -330,3 +330,43 @@ def test_a_run_that_was_used_since_is_passed_over_in_several_goes() -> None:
 
     assert goes_of(lru, Entry("new", 0), 0.0, gone) > 3
     assert [(entry.key, cause) for entry, cause in gone] == [(599, "size")]
+
+
+class Ending:
+    """A key that tells when it ends."""
+
+    def __init__(self, ended: list[bool]) -> None:
+        self.ended = ended
+
+    def __del__(self) -> None:
+        self.ended.append(True)
+
+
+def test_keys_of_a_run_that_is_replaced_are_let_go() -> None:
+    """They end when the owner says so, even if two have sorted at once."""
+    lru, ended = Lru(40, 0.0), []
+    held(lru, key := Ending(ended))
+    lru.arrange(in_order(lru.survey()))
+    lru.remove(key, 0.0, [], cause="removed")
+    del key
+    lru.arrange(in_order(lru.survey()))
+    spent = lru.let_go()
+
+    assert ended == []
+    del spent
+    assert ended == [True]
+
+
+def test_keys_of_dates_that_are_sorted_out_are_let_go() -> None:
+    """They end when the owner says so."""
+    lru, ended = Lru(40, 0.0), []
+    held(lru, key := Ending(ended), expires=1.0)
+    lru.remove(key, 0.0, [], cause="removed")
+    del key
+    survey, since = lru.tidying()
+    lru.tidied(by_date(survey), since)
+    spent = lru.let_go()
+
+    assert ended == []
+    del spent
+    assert ended == [True]

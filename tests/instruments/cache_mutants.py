@@ -16,15 +16,35 @@ _CIRCLES: Final = f"{_SCHEDULES}::test_all_orders_of_closing_a_circle"
 _HISTORIES: Final = "instruments/test_cache_histories.py::test_results_have_an_order"
 
 FIRST: Final[dict[str, Sequence[str]]] = {
-    "_cache/flights.py": (_TWO, _SWEEP, _CIRCLES),
-    "_cache/lead.py": (_TWO, _SWEEP),
-    "_cache/store.py": (_TWO, _SWEEP),
-    "_core/lru.py": (_TWO,),
-    "_core/dates.py": (_TWO,),
-    "_core/waits.py": (_CIRCLES,),
+    "_cache/asking.py": (
+        *("cache/test_hand_over.py", "cache/test_cancellation.py"),
+        *("cache/test_edges.py", "cache/test_recursion.py"),
+    ),
+    "_cache/flights.py": (
+        *("cache/test_hand_over.py", "cache/test_recursion.py"),
+        *("cache/test_no_false_alarms.py", "cache/test_edges.py"),
+    ),
+    "_cache/lead.py": (
+        *("cache/test_hand_over.py", "cache/test_cancellation.py"),
+        *("cache/test_edges.py", "cache/test_single_flight.py"),
+    ),
+    "_cache/sorting.py": (
+        *("cache/test_ttl.py", "cache/test_no_hangs.py", "cache/test_interrupts.py"),
+    ),
+    "_cache/store.py": (
+        *("cache/test_upon_the_lock.py", "cache/test_hand_over.py"),
+        *("cache/test_interrupts.py", "cache/test_mapping.py", "cache/test_changes.py"),
+        *("cache/test_on_evict.py", "cache/test_stale.py", "cache/test_edges.py"),
+    ),
+    "_core/dates.py": ("cache/test_ttl.py", "core/test_dates.py"),
+    "_core/lru.py": (
+        *("cache/test_weights.py", "cache/test_ttl.py", "cache/test_mapping.py"),
+        *("cache/test_no_hangs.py", "core/test_lru.py"),
+    ),
+    "_core/waits.py": ("core/test_waits.py", "cache/test_recursion.py"),
 }
 # What is run when these let a mutant live.
 THEN: Final = (
-    *(_SWEEP, _TWO, _CIRCLES, _HISTORIES),
+    *("cache", _SWEEP, _TWO, _CIRCLES, _HISTORIES),
     f"{_SCHEDULES}::test_random_schedules_of_random_programs",
 )
