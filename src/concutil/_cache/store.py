@@ -129,7 +129,7 @@ class Store:
                 return found
             if not self._told_of_loop and runs_a_loop():
                 self._told_of_loop = True
-                emit(LoopBlocked(limiter=None, policy=None, cache=self.terms.name))
+                emit(LoopBlocked, limiter=None, policy=None, cache=self.terms.name)
             return run(self._joined(THREADS, found, ttl))
         finally:
             del found  # see `_joined`
@@ -245,7 +245,7 @@ class Store:
                 flight.fail(error)
         if stale is not None:
             name = self.terms.name
-            emit(CacheRefreshFailed(cache=name, key=stale.key, error=error))
+            emit(CacheRefreshFailed, cache=name, key=stale.key, error=error)
         return stale
 
     def settle(self, *, wait: bool) -> None:

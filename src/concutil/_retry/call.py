@@ -327,7 +327,7 @@ class Course:
         waits = self._resume_at > policy.now()
         if waits and not policy.told_of_loop and runs_a_loop():
             policy.told_of_loop = True
-            emit(LoopBlocked(limiter=None, policy=policy.name, cache=None))
+            emit(LoopBlocked, limiter=None, policy=policy.name, cache=None)
         run(self._rest(THREADS))
 
     def arest(self) -> Awaitable[None]:
