@@ -136,6 +136,9 @@ class Call:
         policy, history = self.use.policy, self.open_course().history
         late = TimeoutError(f"{policy}: attempt {history.number} met the deadline")
         late.__cause__ = history.last
+        self.open_course().leave()
+        history.add(late)
+        history.give_up("deadline")
         return late
 
     def go_on(self) -> None:
@@ -290,8 +293,8 @@ class Course:
 
     def retries(self, error: Exception) -> bool:
         """Whether *error* leads to another attempt; if not, it is to be raised."""
-        if self._call.deadline == "met":  # *error* is our own
-            return self._goes_on(True, error)
+        if self._call.deadline == "met":  # *error* is our own, and was told
+            return False
         return self._goes_on(self._call.use.policy.judge(error), error)
 
     def _goes_on(self, judged: Verdict, error: Exception | None) -> bool:

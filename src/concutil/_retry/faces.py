@@ -54,34 +54,52 @@ def coroutine(
     """Return the async function *fn*, called again as *policy* says."""
     use = policy.for_function(fn)
 
-    async def call(*args: P.args, **kwargs: P.kwargs) -> R:  # noqa: HC2 - the async face
+    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
         """Do the same in a task."""
         call = Call(use)
         try:
             publish(call)
-            while True:
-                if call.course is not None and not await call.course.aadmit():
-                    return cast("R", call.course.result)
-                try:
-                    attempt = fn(*args, **kwargs)
-                    result = await (attempt if call.endless else _cut(call, attempt))
-                except Exception as error:
-                    if not call.open_course().retries(error):
-                        raise
-                else:
-                    if call.course is None or call.course.accepts(result):
-                        return result
-                await call.open_course().arest()
+            attempts = _attempts(call, fn, args, kwargs)
+            if policy.cut_once and not call.endless:
+                attempts = _cut(call, attempts)
+            return await attempts
         finally:
-            call.end()
+            call.over = True
+            if call.course is not None:
+                call.end()
+            call.use = NOTHING
 
     return call
 
 
-async def _cut(call: Call, attempt: Awaitable[R]) -> R:
-    """Return what *attempt* gives, if that comes in time."""
+async def _attempts(  # noqa: HC2, PLR0917 - the async face; names cost more here
+    call: Call,
+    fn: Callable[..., Awaitable[R]],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> R:
+    """Return what the last attempt gives."""
+    while True:
+        if call.course is not None and not await call.course.aadmit():
+            return cast("R", call.course.result)
+        try:
+            attempt = fn(*args, **kwargs)
+            if not (call.use.policy.cut_once or call.endless):
+                attempt = _cut(call, attempt)
+            result = await attempt
+        except Exception as error:
+            if not call.open_course().retries(error):
+                raise
+        else:
+            if call.course is None or call.course.accepts(result):
+                return result
+        await call.open_course().arest()
+
+
+async def _cut(call: Call, awaited: Awaitable[R]) -> R:
+    """Return what is *awaited*, if that comes in time."""
     with call.cut():
-        return await attempt
+        return await awaited
 
 
 def generator(
