@@ -228,7 +228,7 @@ class Store:
                 flight.fail(error)
         if stale is not None:
             name = self.terms.name
-            emit(CacheRefreshFailed(cache=name, key=stale.key, error=error))
+            emit(CacheRefreshFailed, cache=name, key=stale.key, error=error)
         return stale
 
     def settle(self, *, wait: bool) -> None:
