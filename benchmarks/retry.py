@@ -3,10 +3,11 @@
     python benchmarks/retry.py [--quick]
 
 First the wrapper alone: what is called does nothing and succeeds at once. Beside ours
-and its peers stand two wrappers written by hand: a `try` that calls once more, and a
-`for` loop of attempts. Then three attempts that all fail, and the error comes out: no
-wait is longer than 0 seconds, and nobody is told, for logging is disabled and stamina's
-own hooks are off. All times are CPU time: even a sleep of 0 seconds stops a thread.
+and its peers stand two wrappers written by hand, for any arguments as all others: a
+`try` that calls once more, and a `for` loop of attempts. Then three attempts that all
+fail, and the error comes out: no wait is longer than 0 seconds, and nobody is told, for
+logging is disabled and stamina's own hooks are off. All times are CPU time: even a
+sleep of 0 seconds stops a thread.
 
 Last so many asyncio tasks at once, which share one policy and one budget. Each fails,
 waits a little with all the others, and succeeds: CPU time of a call, and its memory
@@ -21,7 +22,7 @@ import logging
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from functools import partial
+from functools import partial, wraps
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -53,17 +54,19 @@ stamina, tenacity, backoff = map(peer, ("stamina", "tenacity", "backoff"))
 def once_more(fn: Function) -> Function:
     """Return *fn* with a second attempt, as one writes it without a loop."""
 
-    def call(*args: object) -> object:
+    @wraps(fn)
+    def call(*args: object, **kwargs: object) -> object:
         try:
-            return fn(*args)
+            return fn(*args, **kwargs)
         except ValueError:
-            return fn(*args)
+            return fn(*args, **kwargs)
 
-    async def acall(*args: object) -> object:
+    @wraps(fn)
+    async def acall(*args: object, **kwargs: object) -> object:
         try:
-            return await fn(*args)
+            return await fn(*args, **kwargs)
         except ValueError:
-            return await fn(*args)
+            return await fn(*args, **kwargs)
 
     return acall if iscoroutinefunction(fn) else call
 
@@ -73,10 +76,11 @@ def by_hand(fn: Function, *, attempts: int, wait: float) -> Function:
     if iscoroutinefunction(fn):
         return by_hand_async(fn, attempts=attempts, wait=wait)
 
-    def call(*args: object) -> object:
+    @wraps(fn)
+    def call(*args: object, **kwargs: object) -> object:
         for left in range(attempts - 1, -1, -1):
             try:
-                return fn(*args)
+                return fn(*args, **kwargs)
             except ValueError:
                 if not left:
                     raise
@@ -89,10 +93,11 @@ def by_hand(fn: Function, *, attempts: int, wait: float) -> Function:
 def by_hand_async(fn: Function, *, attempts: int, wait: float) -> Function:
     """Return the async *fn* with so many attempts."""
 
-    async def call(*args: object) -> object:
+    @wraps(fn)
+    async def call(*args: object, **kwargs: object) -> object:
         for left in range(attempts - 1, -1, -1):
             try:
-                return await fn(*args)
+                return await fn(*args, **kwargs)
             except ValueError:
                 if not left:
                     raise

@@ -303,6 +303,35 @@ def test_late_removal_does_not_remove_what_is_set_for_it() -> None:
     assert cache["b"] == 2
 
 
+def test_late_removal_that_two_are_at(unraisable: list[Any]) -> None:
+    """The second does nothing: what it would remove may have been set since."""
+    told: list[object] = []
+    cache: Cache[object, int] = Cache(on_evict=lambda *it: told.append(it))
+    keeper, lock = cache._store, cache._store._lock
+    cache["b"] = 1
+
+    class Busy:
+        """A lock that one has to wait for, while another thread removes what is due."""
+
+        def __enter__(self) -> None:
+            keeper._lock = lock
+            keeper.settle(wait=True)
+            cache["b"] = 2
+            lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            lock.release()
+
+    with lock:
+        cache.invalidate("b")
+    keeper._lock = Busy()  # type: ignore[assignment]  # it does what is asked of it
+    keeper.settle(wait=True)
+
+    assert cache["b"] == 2
+    assert told == [("b", 1, "removed")]
+    assert not unraisable
+
+
 def test_key_that_removes_another_whenever_it_is_compared() -> None:
     """What isn't there is not removed: or each removal would ask for the next."""
     cache: Cache[object, int] = Cache()

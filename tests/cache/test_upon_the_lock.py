@@ -274,7 +274,7 @@ def test_it_removes_while_that_is_done(met: Met) -> None:
     met.does(use)
     met.cache.get(1)
 
-    assert met.meddler.answers == [1, None]
+    assert met.meddler.answers == [None, 1]
     assert cached_values(met) == [5]
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from concutil import RateLimiter, Retry, RetryBudget, retry
 from concutil._retry.call import Call
-from concutil._retry.policy import Use
+from concutil._retry.policy import NOTHING, Use
 from concutil.testing import ManualClock
 from patience import LONG_S
 from virtual import Flaky, moving
@@ -32,7 +32,7 @@ def test_a_call_that_never_began_binds_nobody() -> None:
     never = Call(use_of(retry(OSError, timeout=1, clock=clock)))  # not published
     clock.advance(5)
     after = Call(use_of(retry(OSError, timeout=9, clock=clock)))
-    assert not never.over
+    assert never.use is not NOTHING
     assert after.left() == 9
 
 

@@ -36,7 +36,7 @@ def found(store: Store, key: Any, ttl: Ttl | EllipsisType) -> Found:
         if isinstance(it, Flight):
             if not store.told_of_loop and runs_a_loop():
                 store.told_of_loop = True
-                emit(LoopBlocked(limiter=None, policy=None, cache=store.terms.name))
+                emit(LoopBlocked, limiter=None, policy=None, cache=store.terms.name)
             it = run(_joined(store, THREADS, it, ttl=ttl))
             # Here: a StopIteration can't leave a coroutine.
             if isinstance(it, Flight) and it.error is not None:

@@ -8,7 +8,8 @@ computes it computes alone.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable
 from functools import partial
 from types import EllipsisType
 from typing import Any, TypeVar, final
@@ -227,7 +228,7 @@ class Store:
                 flight.fail(error)
         if stale is not None:
             name = self.terms.name
-            emit(CacheRefreshFailed(cache=name, key=stale.key, error=error))
+            emit(CacheRefreshFailed, cache=name, key=stale.key, error=error)
         return stale
 
     def settle(self, *, wait: bool) -> None:
@@ -243,7 +244,7 @@ class Store:
                     self.undone.pop(it, None)  # now: it may fail, for lack of stack
                     more = True
 
-    def _late(self, keys: Iterator[Any], *, wait: bool) -> bool:
+    def _late(self, keys: deque[Any], *, wait: bool) -> bool:
         if not wait or self._is_mine():
             return False
         try:
@@ -274,26 +275,26 @@ class Store:
             # What isn't there must not be removed: its key could ask for that again.
             there = [it for it in keys if it in self.lru.entries or it in self.flights]
             if there:
-                self.undone[partial(self._late, iter(there))] = None
+                self.undone[partial(self._late, deque(there))] = None
             return sum(self.peek(it) is not None for it in there)
         try:
-            return self._remove(iter(keys))
+            return self._remove(deque(keys))
         finally:
             if self.undone:
                 self.settle(wait=True)
 
-    def _remove(self, keys: Iterator[Any]) -> int:
+    def _remove(self, keys: deque[Any]) -> int:
         """Remove what is left of *keys*; if several are at it, each key goes once."""
-        now, end = self.now(), object()
+        now = self.now()
         gone: list[Gone] = []
         removed = 0
         try:
-            while True:
+            while keys:
                 with self._lock:
-                    if (key := next(keys, end)) is end:
-                        break
-                    self.flights.pop(key, None)
-                    removed += self.lru.remove(key, now, gone, cause="removed")
+                    if keys:
+                        key = keys.popleft()
+                        self.flights.pop(key, None)
+                        removed += self.lru.remove(key, now, gone, cause="removed")
         except BaseException:  # as in `hold`
             self._mend(gone)
             raise

@@ -197,7 +197,7 @@ class Face(ABC):
             until = gate.now() + length
             gate.apply(lambda core, _: core.pause_until(until))
             hold.end()
-            emit(LimiterPaused(limiter=gate.name, seconds=length))
+            emit(LimiterPaused, limiter=gate.name, seconds=length)
 
     def _permit(self, cost: float | Mapping[str, float], patience: float) -> Permit:
         amounts = cost_of(cost, self._rates)

@@ -181,7 +181,7 @@ class Gate:
             return
         if not self._setting.told_of_loop and runs_a_loop():
             self._setting.told_of_loop = True
-            emit(LoopBlocked(limiter=self.name, policy=None, cache=None))
+            emit(LoopBlocked, limiter=self.name, policy=None, cache=None)
         run(self.admit(THREADS, ticket))
 
     async def admit(self, world: World, ticket: Ticket) -> None:
@@ -225,9 +225,10 @@ class Gate:
         if ticket.state is GONE:
             self._refuse(ticket)
         emit(
-            LimiterWaited(
-                limiter=self.name, cost=dict(ticket.cost), waited=ticket.waited
-            )
+            LimiterWaited,
+            limiter=self.name,
+            cost=dict(ticket.cost),
+            waited=ticket.waited,
         )
 
     def _refuse(self, ticket: Ticket) -> NoReturn:
@@ -237,7 +238,7 @@ class Gate:
                 f"{self} was changed, and no wait admits a cost of {shown_cost(cost)}"
                 " now: give its rates a greater burst="
             )
-        emit(LimiterRefused(limiter=self.name, cost=cost, retry_after=retry_after))
+        emit(LimiterRefused, limiter=self.name, cost=cost, retry_after=retry_after)
         paused = self.admission.is_paused(self.now())
         who = "it is paused, and admits" if paused else "its rates admit"
         why = f"{who} {shown_cost(cost)} in {retry_after:.3g} s"

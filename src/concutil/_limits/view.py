@@ -163,7 +163,7 @@ class LimiterView(Face):
             # All are in use; from then on a key must wait for what a call owes.
             wait = max([rate.per / rate.limit for rate in shards.rates], default=0.0)
         name = shards.setting.name
-        emit(LimiterRefused(limiter=name, cost=dict(cost), retry_after=wait))
+        emit(LimiterRefused, limiter=name, cost=dict(cost), retry_after=wait)
         raise RateLimitExceeded(
             f"{shards.setting} has no room for {shown(self._key)}: none of"
             f" {len(shards)} keys can be forgotten yet, and max_keys= allows no more",

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Literal, final
 
 from .call import Call
-from .policy import Policy, Use
+from .policy import NOTHING, Policy, Use
 
 if sys.version_info >= (3, 11):
     from typing import Self
@@ -49,9 +49,10 @@ class Attempt:
 
     # Attempts aren't made by users.
     def __init__(self, call: Call, *, awaited: bool) -> None:  # noqa: DOC101, DOC103 - see above
-        self.number: int = call.open_course().history.number
+        course = call.open_course()
+        self.number: int = course.history.number
         self._call = call
-        self._policy: Policy = call.use.policy
+        self._policy: Policy = course.use.policy
         self._awaited = awaited
         self._state: State = "new"
 
@@ -148,7 +149,7 @@ class Attempt:
                 self._state = "failed"
         finally:
             if self._state == "failed":
-                call.over = True
+                call.use = NOTHING
             else:
                 call.end()
         return self._state == "failed"
@@ -203,7 +204,11 @@ class SyncRounds(_Rounds):
         if self._ended():
             raise StopIteration
         if self._attempt is not None:
-            self._call.open_course().rest()
+            try:
+                self._call.open_course().rest()
+            except BaseException:
+                self._call.end()
+                raise
         return self._following()
 
 
@@ -216,9 +221,13 @@ class AsyncRounds(_Rounds):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Attempt:
+    async def __anext__(self) -> Attempt:  # noqa: HC2 - the other face of one text
         if self._ended():
             raise StopAsyncIteration
         if self._attempt is not None:
-            await self._call.open_course().arest()
+            try:
+                await self._call.open_course().arest()
+            except BaseException:
+                self._call.end()
+                raise
         return self._following()

@@ -41,25 +41,23 @@ class Call:
         deadline: Whether attempts are cancelled at its deadline, or one was; then it
             still holds for the calls that had begun inside of it.
         outer: The call around it, if there is one.
-        over: Whether what is called no longer belongs to it; who was started by it may
-            still know of it.
-        use: What is called under which policy; `NOTHING` after its end, since its
-            context keeps the newest call alive.
+        use: What is called under which policy; `NOTHING` if what is called no longer
+            belongs to it. Its context keeps the newest call alive, and who was started
+            by it may still know of it.
     """
 
-    __slots__ = ("begun", "course", "deadline", "outer", "over", "use")
+    __slots__ = ("begun", "course", "deadline", "outer", "use")
 
     def __init__(self, use: Use) -> None:
         # Nobody takes back what was published, which costs as much as publishing: the
         # newest call of this context may be over, and those around it as well.
-        outer = _newest.get()
-        while outer is not None and outer.over:
+        outer = _get_newest()
+        while outer is not None and outer.use is NOTHING:
             outer = outer.outer
         if outer is not None:
             outer.forget_ended()
         self.outer: Call | None = outer
         self.use: Use = use
-        self.over: bool = False
         self.deadline: Deadline = "ahead"
         policy = use.policy
         self.begun: float = policy.now()
@@ -78,7 +76,9 @@ class Call:
         call: Call | None = self
         while call is not None:
             outer = call.outer
-            while outer is not None and outer.over and outer.deadline != "met":
+            while (
+                outer is not None and outer.use is NOTHING and outer.deadline != "met"
+            ):
                 outer = outer.outer
             call.outer = outer
             call = outer
@@ -87,7 +87,7 @@ class Call:
         """Return the seconds until the deadline, below 0 after it; inf without one."""
         left, outer = self._own_left(), self.outer
         while outer is not None:
-            if outer.deadline == "met" or not outer.over:
+            if outer.deadline == "met" or outer.use is not NOTHING:
                 left = min(left, outer._own_left())  # noqa: SLF001 - the same class
             outer = outer.outer
         return left
@@ -119,7 +119,7 @@ class Call:
         # a task of its own, which may still be there when that call has ended well.
         left, outer = self._own_left(), self.outer
         while outer is not None:
-            if not outer.over:
+            if outer.use is not NOTHING:
                 if outer.deadline == "armed":
                     break
                 left = min(left, outer._own_left())  # noqa: SLF001 - the same class
@@ -136,25 +136,28 @@ class Call:
         policy, history = self.use.policy, self.open_course().history
         late = TimeoutError(f"{policy}: attempt {history.number} met the deadline")
         late.__cause__ = history.last
+        self.open_course().leave()
+        history.add(late)
+        history.give_up("deadline")
         return late
 
     def go_on(self) -> None:
         """Let what is called in this context know of it again."""
-        self.over = False
+        self.use = self.open_course().use
         self.deadline = "ahead"
         publish(self)
 
     def end(self, kind: type[BaseException] | None = None) -> None:
         """Take in that it has ended, by *kind* or by what is being handled, if any."""
-        self.over = True
+        self.use = NOTHING
         if self.course is not None:
             self.course.leave(kind or sys.exc_info()[0])
             self.course.forgo()
             self.course = None
-        self.use = NOTHING
 
 
 _newest: Final[ContextVar[Call | None]] = ContextVar("concutil.retry", default=None)
+_get_newest: Final = _newest.get
 publish: Final = _newest.set  # what is called in this context knows of this call then
 
 
@@ -168,6 +171,7 @@ class Course:
     Attributes:
         history: Its attempts and what they have raised.
         result: What the last attempt has returned, if that was not good enough.
+        use: What is called under which policy.
     """
 
     __slots__ = (
@@ -178,10 +182,12 @@ class Course:
         "_wait",
         "history",
         "result",
+        "use",
     )
 
     def __init__(self, call: Call) -> None:
         self._call = call
+        self.use: Use = call.use
         self.history: History = History(call.use, call.begun)
         self._wait: float | None = None  # drawn when it is asked for
         self._permit: Permit | None = None
@@ -191,7 +197,7 @@ class Course:
     def wait(self) -> float:
         """Return how long the backoff is after this attempt, in seconds."""
         if self._wait is None:
-            backoff = self._call.use.policy.plan.backoff
+            backoff = self.use.policy.plan.backoff
             self._wait = backoff.wait(self.history.number, chance)
         return self._wait
 
@@ -236,7 +242,7 @@ class Course:
         return True
 
     def _asked(self) -> Permit | None:
-        limiter = self._call.use.policy.limiter
+        limiter = self.use.policy.limiter
         if limiter is None:
             return None
         left = self._call.left()
@@ -266,14 +272,14 @@ class Course:
     def forgo(self) -> None:
         """Give back the retry that was taken, unless it was made."""
         self.history.forget()
-        account, retried = self._call.use.policy.account, self._retried
+        account, retried = self.use.policy.account, self._retried
         self._retried = None
         if account is not None and retried is not None:
             account.give_back(retried)
 
     def accepts(self, result: object) -> bool:
         """Whether *result* is to be returned; if not, there is another attempt."""
-        judge = self._call.use.policy.judge_result
+        judge = self.use.policy.judge_result
         if judge is not None:
             judged = verdict("on_result", judge(result))
             if judged is not False:
@@ -285,17 +291,17 @@ class Course:
 
     def begun(self) -> None:
         """Take in that a generator has begun: the caller goes on with it."""
-        self._call.over = True
+        self._call.use = NOTHING
         self.history.succeed()
 
     def retries(self, error: Exception) -> bool:
         """Whether *error* leads to another attempt; if not, it is to be raised."""
-        if self._call.deadline == "met":  # *error* is our own
-            return self._goes_on(True, error)
-        return self._goes_on(self._call.use.policy.judge(error), error)
+        if self._call.deadline == "met":  # *error* is our own, and was told
+            return False
+        return self._goes_on(self.use.policy.judge(error), error)
 
     def _goes_on(self, judged: Verdict, error: Exception | None) -> bool:
-        call, policy = self._call, self._call.use.policy
+        call, policy = self._call, self.use.policy
         self.history.add(error)
         if judged and judged is not True and policy.limiter is not None:
             policy.limiter.pause(judged)
@@ -317,17 +323,17 @@ class Course:
             return False
         self._resume_at: float = now + decision
         outer = call.outer  # which may be over, if it has started a task
-        around = None if outer is None or outer.over else outer.use.policy
+        around = None if outer is None or outer.use is NOTHING else outer.use.policy
         self.history.tell_scheduled(decision, around)
         return True
 
     def rest(self) -> None:
         """Block this thread until the next attempt."""
-        policy = self._call.use.policy
+        policy = self.use.policy
         waits = self._resume_at > policy.now()
         if waits and not policy.told_of_loop and runs_a_loop():
             policy.told_of_loop = True
-            emit(LoopBlocked(limiter=None, policy=policy.name, cache=None))
+            emit(LoopBlocked, limiter=None, policy=policy.name, cache=None)
         run(self._rest(THREADS))
 
     def arest(self) -> Awaitable[None]:
@@ -335,11 +341,6 @@ class Course:
         return self._rest(running_world())
 
     async def _rest(self, world: World) -> None:
-        policy = self._call.use.policy
-        try:
-            await rest(world, self._resume_at, policy.clock)
-        except BaseException:
-            self.forgo()
-            raise
+        await rest(world, self._resume_at, self.use.policy.clock)
         self._wait = None
         self.history.number += 1

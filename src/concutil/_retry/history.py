@@ -67,15 +67,14 @@ class History:
         policy, function = self._use.policy, self._use.function
         if outer is not None and not policy.told_of_nesting:
             policy.told_of_nesting = True
-            emit(RetryNested(policy=policy.name, function=function, outer=outer.name))
+            emit(RetryNested, policy=policy.name, function=function, outer=outer.name)
         emit(
-            RetryScheduled(
-                policy=policy.name,
-                function=function,
-                attempt=self.number,
-                error=self.last,
-                wait=wait,
-            )
+            RetryScheduled,
+            policy=policy.name,
+            function=function,
+            attempt=self.number,
+            error=self.last,
+            wait=wait,
         )
 
     def give_up(self, reason: Reason) -> None:
@@ -85,14 +84,13 @@ class History:
         if error is not None and (self.number > 1 or reason != "not_retryable"):
             note(error, f"{use.policy}: gave up after ", self._text(reason, seconds))
         emit(
-            RetryGaveUp(
-                policy=use.policy.name,
-                function=use.function,
-                attempts=self.number,
-                seconds=seconds,
-                error=error,
-                reason=reason,
-            )
+            RetryGaveUp,
+            policy=use.policy.name,
+            function=use.function,
+            attempts=self.number,
+            seconds=seconds,
+            error=error,
+            reason=reason,
         )
 
     def succeed(self) -> None:
@@ -100,12 +98,11 @@ class History:
         self.forget()
         if self.number > 1:
             emit(
-                RetrySucceeded(
-                    policy=self._use.policy.name,
-                    function=self._use.function,
-                    attempts=self.number,
-                    seconds=self._seconds(),
-                )
+                RetrySucceeded,
+                policy=self._use.policy.name,
+                function=self._use.function,
+                attempts=self.number,
+                seconds=self._seconds(),
             )
 
     def _seconds(self) -> float:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import SimpleNamespace, TracebackType
-from typing import Any, ClassVar, Final, Literal, cast, final
+from typing import Any, ClassVar, Final, Literal, ParamSpec, cast, final
 
 from .._core.record import Record
 
@@ -14,6 +14,8 @@ if sys.version_info >= (3, 11):
     from typing import Self
 else:
     from typing_extensions import Self
+
+P = ParamSpec("P")
 
 _DEBUG: Final = 10  # the numbers of logging, which is not imported for them
 _INFO: Final = 20
@@ -294,25 +296,34 @@ def subscribe(hook: Callable[[Event], object]) -> Subscription:
 subscribe.__module__ = "concutil.events"
 
 
-def emit(event: Event) -> None:
-    """Tell *event* to all hooks."""
+def emit(kind: Callable[P, Event], *args: P.args, **fields: P.kwargs) -> None:
+    """Tell an event of this *kind* to all hooks."""
     for hook in list(_hooks.values()):
         try:
-            hook(event)
+            # Mostly nothing is logged, and the event would cost more than to ask.
+            if hook is not _log or _is_logged(kind.level):  # type: ignore[attr-defined]  # it's a class
+                hook(kind(*args, **fields))
         except Exception as error:  # noqa: BLE001  # a hook does no harm
             unraisable(error, "in a hook of concutil.events", hook)
 
 
 def _log(event: Event) -> None:
     """Write *event* with structlog if the program configured it, else logging."""
-    structlog = sys.modules.get("structlog")  # not imported: not configured either
-    if structlog is not None and structlog.is_configured():
+    if (structlog := _configured_structlog()) is not None:
         structlog.get_logger("concutil").log(event.level, event.name, **event.asdict())
-        return
-    logger = _logger()
-    if logger.isEnabledFor(event.level):
+    else:
         fields = {f"concutil.{name}": it for name, it in event.asdict().items()}
-        logger.log(event.level, event.name, extra=fields)
+        _logger().log(event.level, event.name, extra=fields)
+
+
+def _is_logged(level: int) -> bool:
+    return _logger().isEnabledFor(level) or _configured_structlog() is not None
+
+
+def _configured_structlog() -> Any:
+    """Return the module if the program has configured it, else None."""
+    structlog = sys.modules.get("structlog")  # not imported: not configured either
+    return structlog if structlog is not None and structlog.is_configured() else None
 
 
 @cache
