@@ -421,6 +421,21 @@ def test_tasks_that_a_closed_loop_left_behind(others: int, calls) -> None:
     assert cache.get_or_compute("a", lambda: 4) == (3 if others else 4)
 
 
+@pytest.mark.parametrize("waiter", LOOPS)
+def test_who_has_gone_on_misses_nothing(waiter: str, calls) -> None:
+    """It isn't taken for somebody who was left behind, though its loop is closed."""
+    cache: Cache[str, int] = Cache()
+    gate = calls.gate()
+    calls.lead("thread", cache, "a", lambda: 1, gate)
+    flight = cache._store.flights["a"]
+    second = calls.join(waiter, cache, "a", lambda: 2)
+    (waiting,) = flight.waiters
+    gate.open()
+
+    assert second.result() == 1
+    assert waiting.wake()
+
+
 # --- what a thread is told
 
 

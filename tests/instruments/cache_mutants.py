@@ -26,7 +26,7 @@ FIRST: Final[dict[str, Sequence[str]]] = {
     ),
     "_cache/lead.py": (
         *("cache/test_hand_over.py", "cache/test_cancellation.py"),
-        *("cache/test_edges.py", "cache/test_single_flight.py"),
+        *("cache/test_interrupts.py", "cache/test_single_flight.py"),
     ),
     "_cache/sorting.py": (
         *("cache/test_sorting.py", "cache/test_ttl.py", "cache/test_interrupts.py"),
