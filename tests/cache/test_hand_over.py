@@ -166,6 +166,24 @@ def test_who_is_passed_over() -> None:
 
 
 @pytest.mark.anyio
+async def test_who_waits_for_a_value_is_woken_once() -> None:
+    """Neither who leaves before nor who leaves with it wakes the others again."""
+    cache: Cache[str, int] = Cache()
+    async with anyio.create_task_group() as group:
+        asking = Asking(cache, group)
+        await asking.start(*range(5))
+        other = Sleeper()
+        cache._store.flights["a"].line("elsewhere")[other] = None
+        asking.cancel(1)
+        await turns()
+        assert other.woken == 0
+        await asking.end()
+
+    assert asking.values == dict.fromkeys((0, 2, 3, 4), 0)
+    assert other.woken == 1
+
+
+@pytest.mark.anyio
 async def test_a_chain_of_cancellations(looks: list[Flight]) -> None:
     """Each has one look again: who came first, and nobody else."""
     cache: Cache[str, int] = Cache()
