@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from concutil import Cache
-from concutil._cache import asking, flights, lead, store
+from concutil._cache import asking, flights, store
 from concutil._cache.flights import Flight
 from concutil._cache.lead import Lead
 from concutil._cache.store import Store
@@ -24,9 +24,7 @@ from instruments.cache_subjects import unlogged
 # --- whoever has waited for a computation that came to its end computes nothing
 
 
-class Shared(
-    Subject, targets=(asking, flights, store), around=unlogged, alphabet=("ask",)
-):
+class Shared(Subject, targets=(asking, flights), around=unlogged, alphabet=("ask",)):
     """A cache that keeps nothing: whoever misses the end of a flight finds nothing."""
 
     def __init__(self) -> None:
@@ -94,7 +92,7 @@ class Known:
 
 class Abandoned(
     Subject,
-    targets=(flights, lead, store),
+    targets=(store,),
     around=unlogged,
     alphabet=("end", "look", "leave"),
 ):
