@@ -17,6 +17,7 @@ from concutil._cache import asking, flights, store
 from concutil._cache.flights import Flight
 from concutil._cache.lead import Lead
 from concutil._cache.store import Store
+from concutil._core.lru import Entry
 from concutil._core.waits import Step
 from instruments.battery import Call, Plan, Subject, exhaust_one, hold
 from instruments.cache_subjects import unlogged
@@ -358,3 +359,24 @@ def test_key_that_removes_another_whenever_it_is_compared() -> None:
     cache[dead] = 1
     cache.peek(dead)
     assert len(cache) == 1
+
+
+def test_late_clear_removes_what_was_there_then() -> None:
+    """What is set afterwards stays, whenever the rest goes."""
+    cache: Cache[object, int] = Cache()
+    cache["b"] = 1
+    with cache._store._lock:
+        cache.clear()
+        cache._store.lru.place(Entry("c", 2), 0.0, [])
+    cache._store.settle(wait=True)
+    assert cache.snapshot() == {"c": 2}
+
+
+def test_clear_comes_with_what_was_left_undone() -> None:
+    """As any other use of the cache does."""
+    cache: Cache[object, int] = Cache()
+    cache["b"] = 1
+    with cache._store._lock:
+        cache.invalidate("b")
+    cache.clear()
+    assert not cache._store.undone
