@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from concutil import Cache
-from concutil._cache import asking, flights, lead, store
+from concutil._cache import asking, flights, store
 from concutil._cache.flights import Flight
 from concutil._cache.lead import Lead
 from concutil._cache.store import Store
+from concutil._core.lru import Entry
 from concutil._core.waits import Step
 from instruments.battery import Call, Plan, Subject, exhaust_one, hold
 from instruments.cache_subjects import unlogged
@@ -24,9 +25,7 @@ from instruments.cache_subjects import unlogged
 # --- whoever has waited for a computation that came to its end computes nothing
 
 
-class Shared(
-    Subject, targets=(asking, flights, store), around=unlogged, alphabet=("ask",)
-):
+class Shared(Subject, targets=(asking, flights), around=unlogged, alphabet=("ask",)):
     """A cache that keeps nothing: whoever misses the end of a flight finds nothing."""
 
     def __init__(self) -> None:
@@ -94,7 +93,7 @@ class Known:
 
 class Abandoned(
     Subject,
-    targets=(flights, lead, store),
+    targets=(store,),
     around=unlogged,
     alphabet=("end", "look", "leave"),
 ):
@@ -360,3 +359,24 @@ def test_key_that_removes_another_whenever_it_is_compared() -> None:
     cache[dead] = 1
     cache.peek(dead)
     assert len(cache) == 1
+
+
+def test_late_clear_removes_what_was_there_then() -> None:
+    """What is set afterwards stays, whenever the rest goes."""
+    cache: Cache[object, int] = Cache()
+    cache["b"] = 1
+    with cache._store._lock:
+        cache.clear()
+        cache._store.lru.place(Entry("c", 2), 0.0, [])
+    cache._store.settle(wait=True)
+    assert cache.snapshot() == {"c": 2}
+
+
+def test_clear_comes_with_what_was_left_undone() -> None:
+    """As any other use of the cache does."""
+    cache: Cache[object, int] = Cache()
+    cache["b"] = 1
+    with cache._store._lock:
+        cache.invalidate("b")
+    cache.clear()
+    assert not cache._store.undone
