@@ -15,7 +15,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from concutil import Cache, RecursiveComputeError
-from concutil._cache.flights import Flight
+from concutil._cache.flights import Flight, innermost
 from concutil._cache.store import Store
 from concutil._core.waits import Step
 from patience import LONG_S, eventually, threads
@@ -41,9 +41,12 @@ class Abandoned:
         self._context.run(self._computing.send, None)
         self.flight = cache._store.flights["a"]
 
-    def now(self) -> None:
-        """Abandon it."""
-        self._context.run(self._computing.close)
+    def now(self, *, here: bool = False) -> None:
+        """Abandon it, in its own context or in the one *here*."""
+        if here:
+            self._computing.close()
+        else:
+            self._context.run(self._computing.close)
 
 
 class Asking:
@@ -274,6 +277,22 @@ async def test_who_has_taken_over_asks_for_itself() -> None:
         await turns()
         leading.now()
     assert cache._store.flights == {}
+
+
+def test_who_closes_another_computation() -> None:
+    """It is known to compute its own key as before, whatever context the other had."""
+    cache: Cache[str, Any] = Cache()
+    leading = Abandoned(cache)
+
+    def compute() -> list[Any]:
+        computing = [innermost.get()]
+        leading.now(here=True)
+        return [*computing, innermost.get()]
+
+    before, after = cache.get_or_compute("b", compute)
+    assert before.key == "b"
+    assert after is before
+    assert list(cache) == ["b"]
 
 
 # --- what comes between the end of who led and the first who looks
