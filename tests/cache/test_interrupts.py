@@ -118,6 +118,26 @@ def test_ctrl_c_in_a_change(
     filled.goes_on()
 
 
+@pytest.mark.parametrize("what", CHANGES)
+def test_nobody_changes_what_is_made_good(
+    what: str, change: Interrupting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is counted anew under the lock."""
+    filled, locked = Filled(), []
+    real = Lru.mend
+
+    def mend(self: Lru) -> None:
+        locked.append(filled.cache._store._is_mine())
+        real(self)
+
+    monkeypatch.setattr(Lru, "mend", mend)
+    change.changes_left = 1
+    with pytest.raises(KeyboardInterrupt):
+        CHANGES[what](filled.cache)
+
+    assert locked == [True]
+
+
 def test_ctrl_c_in_a_clear_of_dates(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it has not let go of yet does no harm."""
     filled, real = Filled(), lru.Dates

@@ -15,6 +15,7 @@ import pytest
 
 from concutil import Cache, cached, memoize
 from concutil._cache import store as stores
+from concutil._core.lru import Lru
 from concutil.testing import ManualClock
 
 Use = Callable[[Cache[Any, int]], Any]
@@ -259,6 +260,26 @@ def test_what_it_removed_from_stats(met: Met, monkeypatch: pytest.MonkeyPatch) -
     assert cached_values(met) == [5]
 
 
+def test_it_removes_as_a_computation_fails() -> None:
+    """That ends under the lock as well; what was removed is not kept when it comes."""
+    cache: Cache[Any, int] = Cache()
+    meddler = Meddler(cache._store)
+    cache["other"] = 7
+
+    def meddle() -> int:
+        meddler.deed = cache.clear
+        return fail()
+
+    def compute() -> int:
+        with pytest.raises(BrokenError):
+            cache.get_or_compute(1, meddle)
+        return len(cache)
+
+    assert cache.get_or_compute(meddler, compute) == 0
+    assert meddler.answers == [None]
+    assert len(cache) == 0
+
+
 def test_it_removes_while_that_is_done(met: Met) -> None:
     """What it removes as it is met by a late removal goes as well."""
 
@@ -446,6 +467,24 @@ def test_finalizers_while_the_cache_is_filled(maxsize: int | None) -> None:
 
     assert set(cache.snapshot()) <= {-1}
     assert cache.stats().size == len(cache)
+
+
+@pytest.mark.parametrize("name", ["clear", "forget_numbers"])
+def test_all_goes_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody who has the lock sees half of it."""
+    one = cached(lambda it: 1)
+    one(1)
+    real, locked = getattr(Lru, name), []
+
+    def watched(self: Lru) -> Any:
+        locked.append(one.cache._store._is_mine())
+        return real(self)
+
+    monkeypatch.setattr(Lru, name, watched)
+    one.cache_clear()
+
+    assert locked == [True]
+    assert one.cache_info() == (0, 0, 128, 0)
 
 
 # --- functions that remember

@@ -65,6 +65,13 @@ EXPLAINED: Final[dict[str, dict[str, str]]] = {
         " == 'running' else None`": _APART,
         "Store.begin: swapped with the next: `self.misses += calls`": _APART,
         "Store.fail: swapped with the next: `stale = None`": _APART,
+        "Store.clear: swapped with the next: `flights, self.flights = (self.flights,"
+        " {})`": _APART,
+        "Store.forget_numbers: swapped with the next: `self.misses = self.joins ="
+        " self.computes = self.failures = 0`": _APART,
         "Store._placed: not removed: `del spent`": _ENDS,
+        "Store.clear: not removed: `del flights, rest`": (
+            "they end with the function, which only tells what has gone before that"
+        ),
     },
 }
