@@ -65,6 +65,7 @@ EXPLAINED: Final[dict[str, dict[str, str]]] = {
         " == 'running' else None`": _APART,
         "Store.begin: swapped with the next: `self.misses += calls`": _APART,
         "Store.fail: swapped with the next: `stale = None`": _APART,
+        "Store._remove: swapped with the next: `self.flights.pop(key, None)`": _APART,
         "Store.clear: swapped with the next: `flights, self.flights = (self.flights,"
         " {})`": _APART,
         "Store.forget_numbers: swapped with the next: `self.misses = self.joins ="

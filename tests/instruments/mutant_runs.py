@@ -30,7 +30,7 @@ WORKERS_COUNT: Final = 2
 # Processes of our own get none of what pytest and coverage tell their own.
 _PRIVATE: Final = ("COVERAGE", "COV_CORE", "PYTEST")
 # What a test says that waited in vain.
-_ABOUT_TIME: Final = ("Timeout", "BlockedOutside", "waited in vain")
+_ABOUT_TIME: Final = ("Timeout", "BlockedOutside", "waited in vain", "never came back")
 
 
 class BatteryBroken(AssertionError):  # noqa: N818  # says what happened
