@@ -15,7 +15,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from concutil import Cache, RecursiveComputeError
-from concutil._cache.flights import Flight
+from concutil._cache.flights import Flight, innermost
 from concutil._cache.store import Store
 from concutil._core.waits import Step
 from patience import LONG_S, eventually, threads
@@ -41,9 +41,12 @@ class Abandoned:
         self._context.run(self._computing.send, None)
         self.flight = cache._store.flights["a"]
 
-    def now(self) -> None:
-        """Abandon it."""
-        self._context.run(self._computing.close)
+    def now(self, *, here: bool = False) -> None:
+        """Abandon it, in its own context or in the one *here*."""
+        if here:
+            self._computing.close()
+        else:
+            self._context.run(self._computing.close)
 
 
 class Asking:
@@ -166,6 +169,24 @@ def test_who_is_passed_over() -> None:
 
 
 @pytest.mark.anyio
+async def test_who_waits_for_a_value_is_woken_once() -> None:
+    """Neither who leaves before nor who leaves with it wakes the others again."""
+    cache: Cache[str, int] = Cache()
+    async with anyio.create_task_group() as group:
+        asking = Asking(cache, group)
+        await asking.start(*range(5))
+        other = Sleeper()
+        cache._store.flights["a"].line("elsewhere")[other] = None
+        asking.cancel(1)
+        await turns()
+        assert other.woken == 0
+        await asking.end()
+
+    assert asking.values == dict.fromkeys((0, 2, 3, 4), 0)
+    assert other.woken == 1
+
+
+@pytest.mark.anyio
 async def test_a_chain_of_cancellations(looks: list[Flight]) -> None:
     """Each has one look again: who came first, and nobody else."""
     cache: Cache[str, int] = Cache()
@@ -256,6 +277,22 @@ async def test_who_has_taken_over_asks_for_itself() -> None:
         await turns()
         leading.now()
     assert cache._store.flights == {}
+
+
+def test_who_closes_another_computation() -> None:
+    """It is known to compute its own key as before, whatever context the other had."""
+    cache: Cache[str, Any] = Cache()
+    leading = Abandoned(cache)
+
+    def compute() -> list[Any]:
+        computing = [innermost.get()]
+        leading.now(here=True)
+        return [*computing, innermost.get()]
+
+    before, after = cache.get_or_compute("b", compute)
+    assert before.key == "b"
+    assert after is before
+    assert list(cache) == ["b"]
 
 
 # --- what comes between the end of who led and the first who looks
@@ -419,6 +456,21 @@ def test_tasks_that_a_closed_loop_left_behind(others: int, calls) -> None:
     del left
     gc.collect()
     assert cache.get_or_compute("a", lambda: 4) == (3 if others else 4)
+
+
+@pytest.mark.parametrize("waiter", LOOPS)
+def test_who_has_gone_on_misses_nothing(waiter: str, calls) -> None:
+    """It isn't taken for somebody who was left behind, though its loop is closed."""
+    cache: Cache[str, int] = Cache()
+    gate = calls.gate()
+    calls.lead("thread", cache, "a", lambda: 1, gate)
+    flight = cache._store.flights["a"]
+    second = calls.join(waiter, cache, "a", lambda: 2)
+    (waiting,) = flight.waiters
+    gate.open()
+
+    assert second.result() == 1
+    assert waiting.wake()
 
 
 # --- what a thread is told

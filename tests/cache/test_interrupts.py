@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from concutil import Cache
-from concutil._cache import sorting
+from concutil._cache import lead, sorting
 from concutil._core import lru
 from concutil._core.lru import Lru
 from concutil.testing import ManualClock
@@ -132,6 +132,23 @@ def test_ctrl_c_in_a_clear_of_dates(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert filled.is_right()
     filled.goes_on()
+
+
+def test_ctrl_c_as_a_computation_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one computes, even while somebody looks at the traceback of that."""
+    cache: Cache[str, int] = Cache()
+
+    def interrupted(flight: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lead, "begin", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        cache.get_or_compute("a", lambda: 1)
+    monkeypatch.undo()
+
+    assert caught.value.__traceback__ is not None
+    assert cache._store.flights == {}
+    assert cache.get_or_compute("a", lambda: 2) == 2
 
 
 @pytest.mark.parametrize("name", ["in_order", "by_date"])

@@ -259,6 +259,25 @@ def test_what_it_removed_from_stats(met: Met, monkeypatch: pytest.MonkeyPatch) -
     assert cached_values(met) == [5]
 
 
+def test_it_removes_while_that_is_done(met: Met) -> None:
+    """What it removes as it is met by a late removal goes as well."""
+
+    class Twin:
+        def __hash__(self) -> int:
+            return hash(1)
+
+    def use(cache: Cache[Any, int]) -> None:
+        cache.invalidate(twin)
+        met.does(lambda cache: cache.invalidate("other"))
+
+    met.cache[twin := Twin()] = 9
+    met.does(use)
+    met.cache.get(1)
+
+    assert met.meddler.answers == [None, 1]
+    assert cached_values(met) == [5]
+
+
 def test_an_error_of_what_it_removed(met: Met, unraisable: list[Any]) -> None:
     """Whoever is at work isn't told, but `sys.unraisablehook` is; the rest goes on."""
     broken: list[bool] = []

@@ -26,15 +26,16 @@ FIRST: Final[dict[str, Sequence[str]]] = {
     ),
     "_cache/lead.py": (
         *("cache/test_hand_over.py", "cache/test_cancellation.py"),
-        *("cache/test_edges.py", "cache/test_single_flight.py"),
+        *("cache/test_interrupts.py", "cache/test_single_flight.py"),
     ),
     "_cache/sorting.py": (
-        *("cache/test_ttl.py", "cache/test_no_hangs.py", "cache/test_interrupts.py"),
+        *("cache/test_sorting.py", "cache/test_ttl.py", "cache/test_interrupts.py"),
     ),
     "_cache/store.py": (
         *("cache/test_upon_the_lock.py", "cache/test_hand_over.py"),
         *("cache/test_interrupts.py", "cache/test_mapping.py", "cache/test_changes.py"),
         *("cache/test_on_evict.py", "cache/test_stale.py", "cache/test_edges.py"),
+        "cache/test_hand_over_faults.py",
     ),
     "_core/dates.py": ("cache/test_ttl.py", "core/test_dates.py"),
     "_core/lru.py": (

@@ -7,6 +7,8 @@ from typing import Final
 _EAGER: Final = "settling when there is nothing to settle costs time, no more"
 _QUICK: Final = "the way from other threads is right here as well, only slower"
 _LATER: Final = "who got in had nobody behind; who did not goes on to wait, and settles"
+_ENDS: Final = "the function ends here, and what it names with it: it is for who reads"
+_APART: Final = "these two are under one lock, and neither reads what the other writes"
 _DRIFT: Final = "what is left of a sum of floats is 1e-12 or so: it is tidier without"
 
 EXPLAINED: Final[dict[str, dict[str, str]]] = {
@@ -45,5 +47,24 @@ EXPLAINED: Final[dict[str, dict[str, str]]] = {
     "_core/admission.py": {
         "Admission._unqueue: as if never: `if not self.lines:`": _DRIFT,
         "Admission._unqueue: not given back: `self._queued.clear()`": _DRIFT,
+    },
+    "_cache/lead.py": {
+        "Lead.__exit__: as if always: `if keeper.undone:`": _EAGER,
+    },
+    "_cache/sorting.py": {
+        "arrange: not removed: `del spent`": _ENDS,
+        "tidy: not removed: `del spent`": _ENDS,
+    },
+    "_cache/store.py": {
+        "Store._read: as if always: `if self.undone:`": _EAGER,
+        "Store.begin: as if always: `if self.undone:`": _EAGER,
+        "Store.hold: as if always: `if self.undone:`": _EAGER,
+        "Store.remove: as if always: `if self.undone:`": _EAGER,
+        "Store.clear: as if always: `if self.undone:`": _EAGER,
+        "Store.begin: swapped with the next: `led = flight if flight and flight.state"
+        " == 'running' else None`": _APART,
+        "Store.begin: swapped with the next: `self.misses += calls`": _APART,
+        "Store.fail: swapped with the next: `stale = None`": _APART,
+        "Store._placed: not removed: `del spent`": _ENDS,
     },
 }
