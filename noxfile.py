@@ -33,7 +33,7 @@ COVERAGE = Path(".nox", "coverage-data").absolute()
 
 # The last ones with wheels for 3.13t. Later ones would have to be compiled there, or
 # would trace in pure Python.
-FREE_THREADED = ("coverage<7.15", "hypothesis<6.156", "pydantic<2.12.4")
+FREE_THREADED = ("coverage<7.14", "hypothesis<6.156", "pydantic<2.12.4")
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv"

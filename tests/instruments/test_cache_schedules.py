@@ -32,17 +32,17 @@ LEFT_BEHIND: Final = (
     {
         "Cached": 108,
         "Crowded": 130,
-        "Expiring": 74,
+        "Expiring": 68,
         "Looped": 138,
         "Circling": 372,
     }
     if WITH_IS_A_CALL
     else {
-        "Cached": 74,
-        "Crowded": 48,
-        "Expiring": 34,
-        "Looped": 90,
-        "Circling": 264,
+        "Cached": 44,
+        "Crowded": 32,
+        "Expiring": 24,
+        "Looped": 56,
+        "Circling": 148,
     }
 )
 

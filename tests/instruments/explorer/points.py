@@ -71,13 +71,14 @@ class BasePoints:
             site = self._sites[id(code)] = Site(code, self._targets, self.grain)
         return site
 
-    def enter(self, site: Site) -> None:
-        """Count that *site* was entered, where bytecodes are not looked at."""
+    def entered(self, site: Site) -> bool:
+        """Note whether a thread has entered *site*, where no bytecode is looked at."""
         if self.scheduler is not None and self.scheduler.here() is not None:
-            site.hits[0] = site.hits.get(0, 0) + 1
+            site.hits[0] = 1
+        return bool(site.hits.get(0))
 
     def reached(self) -> dict[str, int]:
-        """Return how many steps were made, or how often it was entered, by function."""
+        """Return how many steps were made by function; 1 for one just entered."""
         steps = {site.name: sum(site.hits.values()) for site in self._sites.values()}
         return {name: count for name, count in steps.items() if count}
 
@@ -130,8 +131,7 @@ if sys.version_info >= (3, 12):
                 return sys.monitoring.DISABLE
             site = self.site(code)
             if self.grain == "lock":
-                self.enter(site)
-                return None
+                return sys.monitoring.DISABLE if self.entered(site) else None
             step = sys.monitoring.events.INSTRUCTION
             sys.monitoring.set_local_events(TOOL, code, step)
             return sys.monitoring.DISABLE
@@ -160,7 +160,7 @@ else:
                 return None
             site = self.site(frame.f_code)
             if self.grain == "lock":
-                self.enter(site)
+                self.entered(site)
                 return None
             frame.f_trace_opcodes = True
             frame.f_trace_lines = False

@@ -244,7 +244,7 @@ class Scheduler:
     def _start(self, worker: Worker | None) -> None:
         assert worker is not None
         self.current = worker
-        worker.gate.release()
+        worker.gate.open()
 
     def _ask(self) -> None:
         if self.steps > self._most_steps:
@@ -272,7 +272,7 @@ class Scheduler:
             self._note("deadlock", stacks(self._alive))
         else:
             self._start(following)
-            me.gate.acquire()
+            me.gate.pass_through()
         if self.stopping:
             self._unwind()
 
