@@ -74,6 +74,7 @@ FIRST: Final[dict[str, Sequence[str]]] = {
     "_core/ledger.py": ("core/test_ledger.py", "limits/test_keyed.py"),
     "_core/ticket.py": ("limits/test_costs.py",),
 }
+MODULES: Final = (*FIRST, *cache_mutants.FIRST)
 # What is run when these let a mutant live.
 _THEN: Final = (
     *("runtime/test_waiters.py", "limits/test_threads.py", "limits/test_changes.py"),
@@ -153,7 +154,7 @@ def write_down(reports: Iterable[Report]) -> None:
     RECORD.write_text(text + "\n", encoding="utf-8")
 
 
-def run_all(modules: Iterable[str] = tuple(FIRST)) -> Iterator[Report]:
+def run_all(modules: Iterable[str] = MODULES) -> Iterator[Report]:
     """Run all mutants of *modules*, explained or not, and write down the results."""
     for module in modules:
         report = run(subject(module), explained(module), again=True, hear=_say)
@@ -164,7 +165,7 @@ def run_all(modules: Iterable[str] = tuple(FIRST)) -> Iterator[Report]:
 def main(modules: Sequence[str]) -> bool:
     """Run and print; return whether a mutant lives that shouldn't, or doesn't."""
     wrong: list[str] = []
-    for report in run_all(modules or tuple(FIRST)):
+    for report in run_all(modules or MODULES):
         _say(report)
         wrong += report.names("survived")
         stale = explained(report.module).keys() - set(report.names("explained"))

@@ -1,4 +1,4 @@
-"""No fault of concurrency can be put into the limiters unnoticed."""
+"""No fault of concurrency can be put into limiters and caches unnoticed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from .budgets import BUDGET
-from .limiter_mutants import FIRST, explained, is_recorded, recorded, subject
+from .limiter_mutants import MODULES, explained, is_recorded, recorded, subject
 from .mutant_runs import run
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(not BUDGET.mutants, reason="it is done in full on one Python")
-@pytest.mark.parametrize("module", FIRST)
+@pytest.mark.parametrize("module", MODULES)
 def test_mutants_of_what_changed_are_killed(
     module: str, tell: Callable[[object], None]
 ) -> None:
