@@ -189,7 +189,7 @@ def test_a_future_that_is_done_as_its_task_is_cancelled() -> None:
         for _ in range(3):
             await asyncio.sleep(0)
         tasks[0].cancel()
-        await asyncio.sleep(0)  # the leader is gone, and has woken both
+        await asyncio.sleep(0)  # the leader is gone, and has woken the next
         tasks[1].cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         assert [type(it) for it in results[:2]] == [asyncio.CancelledError] * 2
