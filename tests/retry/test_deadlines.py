@@ -204,29 +204,6 @@ async def test_an_attempt_is_cut_at_the_deadline(seen: list[Event]) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_wait_that_ends_too_late_is_cut(seen: list[Event]) -> None:
-    """Timers may be late; the error before the wait is the cause then as well."""
-
-    class Late(ManualClock):
-        def call_at(self, when: float, wake: Callable[[], object]) -> Any:
-            return super().call_at(when if when == 10 else 11, wake)
-
-    clock, error = Late(), OSError()
-    step = Flaky(error)
-
-    async def call() -> None:
-        step()
-
-    async with moving(clock):
-        with pytest.raises(TimeoutError, match="attempt 1 met the dead") as info:
-            await retry(OSError, timeout=10, clock=clock, **EVEN)(call)()
-    assert (step.calls, clock.now()) == (1, 10)
-    assert info.value.__cause__ is error
-    assert reasons(seen) == ["deadline"]
-    assert clock._timers == []
-
-
-@pytest.mark.anyio
 async def test_the_first_attempt_is_cut_as_well() -> None:
     """There is no cause then, and the deadline is told even if `on` says nothing."""
     policy = retry(ValueError, timeout=0.01)

@@ -204,11 +204,7 @@ class SyncRounds(_Rounds):
         if self._ended():
             raise StopIteration
         if self._attempt is not None:
-            try:
-                self._call.open_course().rest()
-            except BaseException:
-                self._call.end()
-                raise
+            self._call.open_course().rest()
         return self._following()
 
 
@@ -221,13 +217,9 @@ class AsyncRounds(_Rounds):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Attempt:  # noqa: HC2 - the other face of one text
+    async def __anext__(self) -> Attempt:
         if self._ended():
             raise StopAsyncIteration
         if self._attempt is not None:
-            try:
-                await self._call.open_course().arest()
-            except BaseException:
-                self._call.end()
-                raise
+            await self._call.open_course().arest()
         return self._following()

@@ -136,9 +136,6 @@ class Call:
         policy, history = self.use.policy, self.open_course().history
         late = TimeoutError(f"{policy}: attempt {history.number} met the deadline")
         late.__cause__ = history.last
-        self.open_course().leave()
-        history.add(late)
-        history.give_up("deadline")
         return late
 
     def go_on(self) -> None:
@@ -296,8 +293,8 @@ class Course:
 
     def retries(self, error: Exception) -> bool:
         """Whether *error* leads to another attempt; if not, it is to be raised."""
-        if self._call.deadline == "met":  # *error* is our own, and was told
-            return False
+        if self._call.deadline == "met":  # *error* is our own
+            return self._goes_on(True, error)
         return self._goes_on(self.use.policy.judge(error), error)
 
     def _goes_on(self, judged: Verdict, error: Exception | None) -> bool:
@@ -341,6 +338,10 @@ class Course:
         return self._rest(running_world())
 
     async def _rest(self, world: World) -> None:
-        await rest(world, self._resume_at, self.use.policy.clock)
+        try:
+            await rest(world, self._resume_at, self.use.policy.clock)
+        except BaseException:
+            self.forgo()
+            raise
         self._wait = None
         self.history.number += 1

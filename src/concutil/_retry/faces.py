@@ -54,54 +54,35 @@ def coroutine(
     """Return the async function *fn*, called again as *policy* says."""
     use = policy.for_function(fn)
 
-    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+    async def call(*args: P.args, **kwargs: P.kwargs) -> R:  # noqa: HC2 - the async face
         """Do the same in a task."""
         call = Call(use)
+        course = call.course
         try:
             publish(call)
-            # The deadline of a call around it may be lifted: then each looks anew.
-            once = policy.cut_once and call.outer is None
-            begin = fn if once or call.endless else _each_cut(call, fn)
-            attempts = _attempts(call, begin, args, kwargs)
-            return await (_cut(call, attempts) if once else attempts)
+            while course is None or await course.aadmit():
+                try:
+                    attempt = fn(*args, **kwargs)
+                    result = await (attempt if call.endless else _cut(call, attempt))
+                except Exception as error:
+                    course = call.open_course()
+                    if not course.retries(error):
+                        raise
+                else:
+                    if course is None or course.accepts(result):
+                        return result
+                await course.arest()
+            return cast("R", course.result)
         finally:
-            call.use = NOTHING
-            if call.course is not None:
-                call.end()
+            call.end()
 
     return call
 
 
-async def _attempts(  # noqa: HC2, PLR0917 - the async face; names cost more here
-    call: Call,
-    begin: Callable[..., Awaitable[R]],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> R:
-    """Return what the last attempt gives."""
-    course = call.course
-    while course is None or await course.aadmit():
-        try:
-            result = await begin(*args, **kwargs)
-        except Exception as error:
-            course = call.open_course()
-            if not course.retries(error):
-                raise
-        else:
-            if course is None or course.accepts(result):
-                return result
-        await course.arest()
-    return cast("R", course.result)
-
-
-def _each_cut(call: Call, fn: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
-    return lambda *args, **kwargs: _cut(call, fn(*args, **kwargs))
-
-
-async def _cut(call: Call, awaited: Awaitable[R]) -> R:
-    """Return what is *awaited*, if that comes in time."""
+async def _cut(call: Call, attempt: Awaitable[R]) -> R:
+    """Return what *attempt* gives, if that comes in time."""
     with call.cut():
-        return await awaited
+        return await attempt
 
 
 def generator(

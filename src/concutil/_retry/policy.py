@@ -26,9 +26,6 @@ class Policy:
         timeout: Seconds for a whole call; inf for no limit.
         attempt_timeout: Seconds for one attempt; inf for no limit.
         endless: Whether there is no limit of time.
-        cut_once: Whether one block around all attempts may cut them, which costs less
-            than one around each: only the deadline of the whole call ends them, and no
-            wait for a limiter has a timeout of its own between them.
         limiter: What lets each attempt start, or None.
         account: What pays for retries, or None.
         plain: Whether a success at once needs nothing else.
@@ -41,7 +38,6 @@ class Policy:
         "account",
         "attempt_timeout",
         "clock",
-        "cut_once",
         "endless",
         "judge",
         "judge_result",
@@ -90,7 +86,6 @@ class Policy:
         self.attempt_timeout: float = _limit("attempt_timeout", attempt_timeout)
         self.endless: bool = self.timeout == self.attempt_timeout == inf
         self.limiter: Face | None = _limiter(limiter)
-        self.cut_once: bool = not limiter and self.timeout < self.attempt_timeout == inf
         self.account: Account | None = _account(budget)
         self.plain: bool = self.limiter is None and self.judge_result is None
         self.name: str | None = options.label("name", name)

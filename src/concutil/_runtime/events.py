@@ -297,12 +297,12 @@ subscribe.__module__ = "concutil.events"
 
 
 def emit(kind: Callable[P, Event], *args: P.args, **fields: P.kwargs) -> None:
-    """Tell an event of this *kind* to all hooks."""
+    """Tell an event of this *kind* to all hooks; it is not made if nobody listens."""
+    event: Event | None = None
     for hook in list(_hooks.values()):
         try:
-            # Mostly nothing is logged, and the event would cost more than to ask.
             if hook is not _log or _is_logged(kind.level):  # type: ignore[attr-defined]  # it's a class
-                hook(kind(*args, **fields))
+                hook(event := event or kind(*args, **fields))
         except Exception as error:  # noqa: BLE001  # a hook does no harm
             unraisable(error, "in a hook of concutil.events", hook)
 
