@@ -165,7 +165,6 @@ def named(example: Example | Path) -> str:
     return example.name
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize("example", list(scripts()), ids=named)
 def test_script(example: Example, tmp_path: Path) -> None:
     """An example ends well, complains of nothing, and prints what it is said to."""

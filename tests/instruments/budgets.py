@@ -51,6 +51,8 @@ class Budget:
         timelines: Programs of calls that are compared with a model, in each world.
         schedules: Random and PCT schedules of each subject.
         cache_schedules: The same of each kind of cache, of which there are many.
+        bound: How often at most a thread is preempted in programs of which every
+            schedule is run on each Python.
         interrupts: Whether each operation is interrupted everywhere.
         histories: Histories of each subject whose order is looked for.
         cache_histories: The same of caches.
@@ -68,6 +70,7 @@ class Budget:
     interrupts: bool
     cache_schedules: int
     cache_histories: int
+    bound: int
     exhausted: tuple[Exhaustion, ...] = ()
 
 
@@ -81,6 +84,7 @@ _GATE: Final = Budget(
     interrupts=True,
     cache_schedules=800,
     cache_histories=2_000,
+    bound=2,
     exhausted=(
         Exhaustion(threads=2, length=2, bound=1, grain="line"),
         Exhaustion(threads=2, length=1, bound=2, grain="line", core=True),
@@ -92,13 +96,14 @@ _ELSEWHERE: Final = Budget(
     soak_hours=5,
     soak_calls=8_000,
     timelines=100,
-    schedules=2_000,
+    schedules=500,
     histories=1_000,
     mutants=False,
     # Without the GIL they are delivered in the same places, and take ten times as long.
     interrupts=not _FREE_THREADED,
-    cache_schedules=400,
-    cache_histories=400,
+    cache_schedules=200,
+    cache_histories=200,
+    bound=1,
 )
 BUDGET: Final = _GATE if _IN_FULL else _ELSEWHERE
 

@@ -217,13 +217,14 @@ def test_all_schedules_of_small_programs(
 
 
 @pytest.mark.skipif(not BUDGET.interrupts, reason="it takes too long here")
-@pytest.mark.smoke
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("swept")
 @pytest.mark.filterwarnings("ignore:.* was dropped:ResourceWarning")
 @pytest.mark.filterwarnings("ignore:.* was never awaited:RuntimeWarning")
-@each
+@pytest.mark.parametrize(
+    "subject", [Rated, Placed, pytest.param(RatedAndPlaced, marks=pytest.mark.smoke)]
+)
 def test_interrupts_leave_nothing_to_wait_for(
     subject: type[Limited], tell: Tell
 ) -> None:

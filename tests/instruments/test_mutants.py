@@ -118,7 +118,6 @@ def test_mutants_compile_and_differ() -> None:
         ast.parse(source)
 
 
-@pytest.mark.canary
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_good_battery_kills_all(tell: Callable[[object], None]) -> None:
@@ -129,7 +128,6 @@ def test_good_battery_kills_all(tell: Callable[[object], None]) -> None:
     assert set(report.names("explained")) == EXPLAINED.keys()
 
 
-@pytest.mark.canary
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_poor_battery_lets_one_live(tell: Callable[[object], None]) -> None:
@@ -140,7 +138,6 @@ def test_poor_battery_lets_one_live(tell: Callable[[object], None]) -> None:
     assert report.names("survived") == [mutant.name for mutant in handlers]
 
 
-@pytest.mark.canary
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_mutant_that_hangs_is_killed_by_time() -> None:

@@ -271,7 +271,7 @@ def test_all_schedules_of_two_who_share_a_budget(
 ) -> None:
     """No schedule with few preemptions grants more than the budget has, or less."""
     programs = plans(Budgeted.alphabet, threads=2, length=1)
-    tell(exhaust(Budgeted, programs, bound=bound, held=held))
+    tell(exhaust(Budgeted, programs, bound=min(bound, BUDGET.bound), held=held))
 
 
 @pytest.mark.slow
@@ -280,17 +280,18 @@ def test_all_schedules_of_two_who_share_a_budget(
 def test_all_orders_of_two_who_retry(held: float, tell: Tell) -> None:
     """Nor does one with few preemptions at locks let two try at once, or stop them."""
     programs = plans(Retrying.core, threads=2, length=1)
-    tell(exhaust(Retrying, programs, bound=2, held=held, grain="lock"))
+    tell(exhaust(Retrying, programs, bound=BUDGET.bound, held=held, grain="lock"))
 
 
 @pytest.mark.skipif(not BUDGET.interrupts, reason="it takes too long here")
-@pytest.mark.smoke
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("swept")
 @pytest.mark.filterwarnings("ignore:.* was dropped:ResourceWarning")
 @pytest.mark.filterwarnings("ignore:.* was never awaited:RuntimeWarning")
-@each
+@pytest.mark.parametrize(
+    "subject", [pytest.param(Budgeted, marks=pytest.mark.smoke), Retrying]
+)
 def test_interrupts_leave_nothing_to_wait_for(
     subject: type[Subject], tell: Tell
 ) -> None:
