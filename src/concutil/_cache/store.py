@@ -152,7 +152,7 @@ class Store:
         self.flights[key] = new
         return lead
 
-    def hold(self, entry: Entry, flight: Flight | None = None) -> list[Gone]:
+    def hold(self, entry: Entry, flight: Flight | None = None) -> list[Gone]:  # noqa: DOC101, DOC103 - told in words
         """Hold a new *entry* of its key, and return what has gone for it.
 
         If *flight* has computed it, that is over then; it is held if that is in
