@@ -98,7 +98,7 @@ def test_it_runs_when_all_is_done(world: str, calls) -> None:
     def tell(key: str, value: int, cause: str) -> None:
         if key == "a":
             found.append((cause, cache["b"], dict(cache._store.flights)))
-            found.append(cache._store._lock.locked())
+            found.append(cache._store._is_mine())
             found.append(cache.get_or_compute("b", lambda: 5))
             cache.set("b", 6)
             cache.invalidate("b", "x")
