@@ -16,7 +16,7 @@ from .scheduler import Failed, Interrupter, Scheduler
 from .shadows import Shadows
 from .strategies import Chooser, Following, Schedule, Search
 from .targets import Target, Targets
-from .workers import Body
+from .workers import Body, forget_all
 
 # Makes fresh threads, and the check that must hold when they have ended.
 Make = Callable[[], tuple[Sequence[Body], Callable[[], object]]]
@@ -102,6 +102,7 @@ class Explorer:
         finally:
             self.points.scheduler = None
             self._shadows.take_off()
+            forget_all()
         return Run(failed, scheduler.decisions, scheduler.steps, scheduler.contested)
 
     def search(

@@ -101,6 +101,11 @@ class Worker:
         self.error: BaseException | None = None
         return self
 
+    def forget(self) -> None:
+        """Let go of the body and of its error, whose time is over."""
+        self._body = _nothing
+        self.error = None
+
     def _serve(self) -> None:
         self.ident = get_ident()
         while True:
@@ -116,6 +121,10 @@ class Worker:
             master.finished(self)
 
 
+def _nothing() -> None:
+    pass
+
+
 _pool: list[Worker] = []
 
 
@@ -125,6 +134,12 @@ def lease_all(master: Master, bodies: Sequence[Body]) -> list[Worker]:
         _pool.append(Worker(len(_pool)))
     pairs = zip(_pool, bodies, strict=False)
     return [worker.lease(master, body) for worker, body in pairs]
+
+
+def forget_all() -> None:
+    """Keep nothing of a schedule alive until the next one, maybe of another test."""
+    for worker in _pool:
+        worker.forget()
 
 
 def give_up() -> None:
