@@ -317,7 +317,7 @@ def _log(event: Event) -> None:
 
 
 def _is_logged(level: int) -> bool:
-    return _logger().isEnabledFor(level) or _configured_structlog() is not None
+    return _configured_structlog() is not None or _logger().isEnabledFor(level)
 
 
 def _configured_structlog() -> Any:
