@@ -74,12 +74,12 @@ class Arrival(NamedTuple):
 
 @final
 class FlakyServer:
-    """Answers requests, in the order of their arrival, by a script.
+    """Answers the requests for each path, in the order of their arrival, by a script.
 
     It runs in a thread of its own, until its block is left.
 
     Args:
-        script: The answers; the last goes for all that come after it.
+        script: The answers for a path; the last goes for all that come after it.
 
     Attributes:
         arrivals: The requests so far.
@@ -147,9 +147,10 @@ class FlakyServer:
             with suppress(ConnectionError):
                 head = await reader.readuntil(b"\r\n\r\n")
                 path = head.split(b" ", 2)[1].decode("ascii")
+                before = sum(path == it.path for it in self.arrivals)
                 self.arrivals.append(Arrival(path, time.monotonic()))
-                nth = min(len(self.arrivals), len(self._script))
-                await self._send(self._script[nth - 1], writer)
+                nth = min(before, len(self._script) - 1)
+                await self._send(self._script[nth], writer)
         finally:
             if self._end.is_set():
                 writer.transport.abort()  # whoever has not read by now has gone

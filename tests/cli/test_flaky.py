@@ -1,5 +1,4 @@
-import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -19,13 +18,6 @@ from concutil._cli.plan import FlakyPlan
 from concutil._cli.verdict import counts_check
 
 OFTEN = FlakyPlan(calls=60)
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) == before
 
 
 def test_one_in_ten_fails() -> None:

@@ -1,6 +1,3 @@
-import threading
-from collections.abc import Iterator
-
 import pytest
 
 from concutil import Cache
@@ -18,13 +15,6 @@ from concutil._cli.stampede import (
     run_stampede,
 )
 from concutil._cli.verdict import answers_check, cache_check, once_check
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) == before
 
 
 def test_whoever_names_a_page_is_served() -> None:

@@ -1,6 +1,3 @@
-import threading
-from collections.abc import Iterator
-
 import pytest
 
 from concutil import Rate, RateLimiter
@@ -13,13 +10,6 @@ from concutil._cli.verdict import bound_check, pause_check
 from concutil.testing import ManualClock
 
 PLENTY = TokenPlan(calls_per_second=10_000, tokens_per_second=20_000, calls=60)
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) == before
 
 
 @pytest.fixture

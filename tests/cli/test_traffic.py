@@ -41,13 +41,6 @@ def run(
     )
 
 
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) == before
-
-
 @pytest.fixture
 def short_switches() -> Iterator[None]:
     usual = sys.getswitchinterval()
