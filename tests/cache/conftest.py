@@ -15,6 +15,7 @@ import trio
 
 from concutil import Cache
 from concutil.events import Event, subscribe
+from insides import waiters_of
 from patience import LONG_S, eventually
 
 
@@ -169,9 +170,9 @@ class Calls:
     ) -> Call:
         """Begin a call that waits for another one's computation when this returns."""
         flight = cache._store.flights[key]
-        before = len(flight.waiters)
+        before = len(waiters_of(flight))
         call = self.start(world, cache, key, compute, gate=gate)
-        eventually(lambda: len(flight.waiters) > before)
+        eventually(lambda: len(waiters_of(flight)) > before)
         return call
 
     def end(self) -> None:

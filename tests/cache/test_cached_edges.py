@@ -317,12 +317,13 @@ def test_ctrl_c_as_a_computation_begins(monkeypatch: pytest.MonkeyPatch) -> None
     """Nothing is left of it, and the next who asks computes."""
     from concutil._cache import lead
 
-    def interrupted(step: object) -> None:
-        raise KeyboardInterrupt
+    class Interrupted:
+        def set(self, step: object) -> None:
+            raise KeyboardInterrupt
 
     cache: Cache[str, int] = Cache()
     with monkeypatch.context() as patch:
-        patch.setattr(lead, "begin", interrupted)
+        patch.setattr(lead, "innermost", Interrupted())
         with pytest.raises(KeyboardInterrupt):
             cache.get_or_compute("a", lambda: 1)
 

@@ -12,6 +12,7 @@ import pytest
 
 from concutil import Cache
 from concutil.testing import cancelled_at
+from insides import waiters_of
 from patience import eventually
 
 WORLDS = ["thread", "asyncio", "trio"]
@@ -46,7 +47,7 @@ def test_one_of_many_takes_over(leader: str, calls) -> None:
     ]
     first.cancel()
     second_gate.wait()
-    eventually(lambda: len(cache._store.flights["a"].waiters) == 8)
+    eventually(lambda: len(waiters_of(cache._store.flights["a"])) == 8)
     second_gate.open()
 
     assert {call.result() for call in made} == set(led)
@@ -128,7 +129,7 @@ def test_a_cancelled_waiter(leader: str, waiter: str, calls) -> None:
     second = calls.join(waiter, cache, "a", lambda: 2)
     third = calls.join("thread", cache, "a", lambda: 3)
     second.cancel()
-    assert len(cache._store.flights["a"].waiters) == 1
+    assert len(waiters_of(cache._store.flights["a"])) == 1
     gate.open()
 
     assert first.result() == third.result() == 1
@@ -301,7 +302,7 @@ def test_a_computation_dropped_under_the_lock() -> None:
 def test_a_lead_that_was_never_entered() -> None:
     """Ctrl-C between the making of a lead and its block leaves nothing behind."""
     cache: Cache[str, int] = Cache()
-    lead = cache._store.begin("a", ...)
+    lead = cache._store.begin("a")
     assert "a" in cache._store.flights
     del lead
 

@@ -18,6 +18,7 @@ from concutil import Cache, RecursiveComputeError
 from concutil._cache.flights import Flight, innermost
 from concutil._cache.store import Store
 from concutil._core.waits import Step
+from insides import waiters_of
 from patience import LONG_S, eventually, threads
 
 LOOPS = ["asyncio", "trio"]
@@ -103,10 +104,10 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[Flight]:
     counted: list[Flight] = []
     real = Store.begin
 
-    def begin(self: Store, *args: Any, again: Flight | None = None) -> Any:
+    def begin(self: Store, key: object, again: Flight | None = None) -> Any:
         if again is not None:
             counted.append(again)
-        return real(self, *args, again=again)
+        return real(self, key, again)
 
     monkeypatch.setattr(Store, "begin", begin)
     return counted
@@ -165,7 +166,7 @@ def test_who_is_passed_over() -> None:
     flight.line("closed").update({here: None, behind: None})
     assert flight.wake()
     assert (gone.woken, here.woken, behind.woken) == (2, 1, 0)
-    assert flight.waiters == [gone, here, behind]
+    assert waiters_of(flight) == [gone, here, behind]
 
 
 @pytest.mark.anyio
@@ -239,7 +240,7 @@ async def test_who_is_cancelled_as_it_is_woken(cancelled: int) -> None:
 
     assert asking.values == dict.fromkeys(range(cancelled, 4), cancelled)
     assert cache._store.flights == {}
-    assert not leading.flight.waiters
+    assert not waiters_of(leading.flight)
 
 
 @pytest.mark.anyio
@@ -395,7 +396,7 @@ def test_a_loop_that_is_blocked_by_a_waiter(leader: str, calls) -> None:
 
     with threads(lambda: asyncio.run(main())):
         flight = cache._store.flights["a"]
-        eventually(lambda: len(flight.waiters) == 2)
+        eventually(lambda: len(waiters_of(flight)) == 2)
         assert len(flight.lines) == 2
         leading.cancel()
 
@@ -445,7 +446,7 @@ def test_tasks_that_a_closed_loop_left_behind(others: int, calls) -> None:
 
     left = [loop.create_task(cache.aget_or_compute("a", compute)) for _ in range(2)]
     loop.run_until_complete(asyncio.sleep(0))
-    assert len(flight.waiters) == 2
+    assert len(waiters_of(flight)) == 2
     made = [calls.join("thread", cache, "a", lambda: 3) for _ in range(others)]
     loop.close()
     leading.cancel()
@@ -466,7 +467,7 @@ def test_who_has_gone_on_misses_nothing(waiter: str, calls) -> None:
     calls.lead("thread", cache, "a", lambda: 1, gate)
     flight = cache._store.flights["a"]
     second = calls.join(waiter, cache, "a", lambda: 2)
-    (waiting,) = flight.waiters
+    (waiting,) = waiters_of(flight)
     gate.open()
 
     assert second.result() == 1

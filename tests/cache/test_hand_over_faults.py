@@ -60,12 +60,12 @@ def test_who_comes_late_to_take_over(calls, monkeypatch: pytest.MonkeyPatch) -> 
     cache: Cache[str, int] = Cache(0)
     begin, gate = Store.begin, calls.gate()
 
-    def late(self: Store, *args: Any, **options: Any) -> Any:
-        if options.get("again"):
+    def late(self: Store, key: object, again: Flight | None = None) -> Any:
+        if again is not None:
             monkeypatch.undo()
             compute = partial(cache.get_or_compute, "a", lambda: 2)
             assert contextvars.Context().run(compute) == 2
-        return begin(self, *args, **options)
+        return begin(self, key, again)
 
     monkeypatch.setattr(Store, "begin", late)
     first = calls.lead("asyncio", cache, "a", lambda: 1, gate)
@@ -101,7 +101,7 @@ class Abandoned(
 
     def __init__(self) -> None:
         self.keeper = Cache[str, int]()._store
-        lead, flight = self.keeper.begin("a", ...), self.keeper.begin("a", ...)
+        lead, flight = self.keeper.begin("a"), self.keeper.begin("a")
         assert isinstance(lead, Lead)
         assert isinstance(flight, Flight)
         self.lead, self.flight = lead, flight
@@ -145,7 +145,7 @@ def test_who_is_woken_by_two_and_leaves() -> None:
 
 def led(keeper: Store, key: object = "a") -> tuple[Lead, Flight]:
     """Return the lead of a new flight, and that."""
-    lead, flight = keeper.begin(key, ...), keeper.begin(key, ...)
+    lead, flight = keeper.begin(key), keeper.begin(key)
     assert isinstance(lead, Lead)
     assert isinstance(flight, Flight)
     return lead, flight
@@ -174,14 +174,14 @@ def test_a_lead_that_was_not_taken_ends_when_another_leads(
     with monkeypatch.context() as patch:
         patch.setattr(Flight, "pass_on", stop)
         with pytest.raises(KeyboardInterrupt) as caught:
-            keeper.begin("a", ...)
+            keeper.begin("a")
     assert caught.value.__traceback__ is not None  # which has the first lead
     _, same = led(keeper)
     del caught
     gc.collect()
 
     assert same is flight
-    assert keeper.begin("a", ...) is flight, "a second one computes"
+    assert keeper.begin("a") is flight, "a second one computes"
 
 
 # --- what can't be done yet keeps nobody from doing the rest
@@ -256,9 +256,9 @@ def test_flight_that_is_being_taken_over_is_not_forgotten(
             return flights.step_here(key)
 
         monkeypatch.setattr(store, "step_here", step_here)
-        lead = keeper.begin("a", ...)
+        lead = keeper.begin("a")
         assert isinstance(lead, Lead)
-        return isinstance(keeper.begin("a", ...), Flight)
+        return isinstance(keeper.begin("a"), Flight)
 
     async def main() -> bool:
         waiting = cache.aget_or_compute("a", forever)

@@ -158,10 +158,11 @@ def test_ctrl_c_as_a_computation_begins(monkeypatch: pytest.MonkeyPatch) -> None
     """The next one computes, even while somebody looks at the traceback of that."""
     cache: Cache[str, int] = Cache()
 
-    def interrupted(flight: object) -> None:
-        raise KeyboardInterrupt
+    class Interrupted:
+        def set(self, step: object) -> None:
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(lead, "begin", interrupted)
+    monkeypatch.setattr(lead, "innermost", Interrupted())
     with pytest.raises(KeyboardInterrupt) as caught:
         cache.get_or_compute("a", lambda: 1)
     monkeypatch.undo()

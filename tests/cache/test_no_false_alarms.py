@@ -9,6 +9,7 @@ import pytest
 
 from concutil import Cache, RecursiveComputeError
 from concutil.events import LoopBlocked
+from insides import waiters_of
 from patience import eventually, threads
 
 WORLDS = ["thread", "asyncio", "trio"]
@@ -25,14 +26,14 @@ def test_two_that_need_the_same(calls) -> None:
 
     left = calls.start("thread", cache, "left", need)
     right = calls.start("thread", cache, "right", need)
-    eventually(lambda: len(cache._store.flights["bottom"].waiters) == 2)
+    eventually(lambda: len(waiters_of(cache._store.flights["bottom"])) == 2)
     top = calls.start(
         "thread",
         cache,
         "top",
         lambda: cache.get_or_compute("left", int) + cache.get_or_compute("right", int),
     )
-    eventually(lambda: len(cache._store.flights["left"].waiters) == 1)
+    eventually(lambda: len(waiters_of(cache._store.flights["left"])) == 1)
     gate.open()
 
     assert [it.result() for it in (bottom, left, right, top)] == [1, 2, 2, 4]
@@ -158,7 +159,7 @@ def test_a_blocked_loop_that_nobody_needs(world: str, calls, seen) -> None:
             assert call.result() == 1
 
     def open_when_waited_for(key: str, gate) -> None:
-        eventually(lambda: len(cache._store.flights[key].waiters) == 1)
+        eventually(lambda: len(waiters_of(cache._store.flights[key])) == 1)
         gate.open()
 
     for backend in ("asyncio", "trio"):
@@ -207,7 +208,7 @@ def test_a_loop_that_is_blocked_while_it_computes_something_else(calls) -> None:
             go.set()
 
     def open_when_waited_for() -> None:
-        eventually(lambda: len(cache._store.flights["b"].waiters) == 1)
+        eventually(lambda: len(waiters_of(cache._store.flights["b"])) == 1)
         gate.open()
 
     with threads(open_when_waited_for):
@@ -233,7 +234,7 @@ def test_a_worker_thread_that_others_block_later(calls) -> None:
 
 def opens(cache: Cache[str, int], key: str, gate) -> None:
     """Open *gate* as soon as somebody waits for *key*."""
-    eventually(lambda: len(cache._store.flights[key].waiters) == 1)
+    eventually(lambda: len(waiters_of(cache._store.flights[key])) == 1)
     gate.open()
 
 

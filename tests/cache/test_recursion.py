@@ -14,6 +14,7 @@ import anyio.to_thread
 import pytest
 
 from concutil import Cache, RecursiveComputeError
+from insides import waiters_of
 from patience import LONG_S, eventually
 
 WORLDS = ["thread", "asyncio", "trio"]
@@ -309,7 +310,7 @@ async def test_a_blocking_wait_for_who_needs_this_loop(calls) -> None:
             "thread", cache, "b", lambda: cache.get_or_compute("a", int), gate
         )
         gate.open()
-        eventually(lambda: len(cache._store.flights["a"].waiters) == 1)
+        eventually(lambda: len(waiters_of(cache._store.flights["a"])) == 1)
         with pytest.raises(RecursiveComputeError) as caught:
             cache.get_or_compute("b", int)
         go.set()
@@ -331,7 +332,7 @@ async def test_needing_a_loop_that_is_blocked(calls) -> None:
         return 1
 
     def needing() -> int:
-        eventually(lambda: len(cache._store.flights["b"].waiters) == 1)
+        eventually(lambda: len(waiters_of(cache._store.flights["b"])) == 1)
         try:
             return cache.get_or_compute("a", int)
         except RecursiveComputeError as error:

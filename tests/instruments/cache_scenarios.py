@@ -12,6 +12,7 @@ import anyio.lowlevel
 from concutil import Cache
 from concutil._cache import flights
 from concutil.testing import ManualClock
+from insides import waiters_of
 
 from .ways import Interrupt
 
@@ -73,7 +74,7 @@ class Led:
         """Return what is held, what is under way, and who seems to wait."""
         keeper = self.cache._store
         running = [it for it in keeper.flights.values() if it.state == "running"]
-        waiting = sum(len(it.waiters) for it in running)
+        waiting = sum(len(waiters_of(it)) for it in running)
         stats = self.cache.stats()
         return (
             *(self.cache.snapshot(), self.computed, waiting),

@@ -36,7 +36,7 @@ def unlogged() -> Iterator[None]:
 @contextmanager
 def crowded() -> Iterator[None]:
     """Let a cache of three entries do what one of thousands does."""
-    with patch.object(lru, "_FEW", 1), patch.object(lru, "_EVICTED_AT_ONCE", 1):
+    with patch.object(lru, "_FEW", 1), patch.object(lru, "_AT_ONCE", 1):
         yield
 
 

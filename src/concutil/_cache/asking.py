@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from math import inf
-from types import EllipsisType
 from typing import Any
 
 from .._core.lru import Entry
@@ -14,30 +13,28 @@ from .._runtime.waiters import World, run, running_world, runs_a_loop
 from .flights import Flight, waiting
 from .lead import Lead
 from .store import Store
-from .terms import Ttl
 
 Found = Entry | Flight | Lead
 
 
-def found(store: Store, key: Any, ttl: Ttl | EllipsisType) -> Found:
+def found(store: Store, key: Any) -> Found:
     """Return what has a value for *key*, or the lead; blocks this thread.
 
     Args:
         store: Where to look.
         key: What is asked for.
-        ttl: For a value that is computed; `...` for the usual time.
 
     Raises:
         Exception: What the computation has failed with.
         RecursiveComputeError: If it waits for who would wait here.
     """
-    it = store.begin(key, ttl)
+    it = store.begin(key)
     try:
         if isinstance(it, Flight):
             if not store.told_of_loop and runs_a_loop():
                 store.told_of_loop = True
                 emit(LoopBlocked, limiter=None, policy=None, cache=store.terms.name)
-            it = run(_joined(store, THREADS, it, ttl=ttl))
+            it = run(_joined(store, THREADS, it))
             # Here: a StopIteration can't leave a coroutine.
             if isinstance(it, Flight) and it.error is not None:
                 it.reraise()
@@ -46,12 +43,12 @@ def found(store: Store, key: Any, ttl: Ttl | EllipsisType) -> Found:
         del it  # or the error would keep itself alive: its traceback leads here
 
 
-async def afound(store: Store, key: Any, ttl: Ttl | EllipsisType) -> Found:
+async def afound(store: Store, key: Any) -> Found:
     """Return what has a value for *key*, or the lead; as `found`, but awaits it."""
-    it = store.begin(key, ttl)
+    it = store.begin(key)
     try:
         if isinstance(it, Flight):
-            it = await _joined(store, running_world(), it, ttl=ttl)
+            it = await _joined(store, running_world(), it)
             if isinstance(it, Flight) and it.error is not None:
                 it.reraise()
         return it
@@ -59,28 +56,23 @@ async def afound(store: Store, key: Any, ttl: Ttl | EllipsisType) -> Found:
         del it
 
 
-async def _joined(
-    store: Store, world: World, it: Found, *, ttl: Ttl | EllipsisType
-) -> Found:
+async def _joined(store: Store, world: World, it: Found) -> Found:
     """Wait until a flight is over, or there is something else: for threads and tasks.
 
     Args:
         store: Where this asks again.
         world: Where this runs.
         it: The flight.
-        ttl: As for `found`.
     """
     try:
         while isinstance(it, Flight) and not it.is_over():
-            it = await _waited(store, world, it, ttl=ttl)
+            it = await _waited(store, world, it)
         return it
     finally:
         del it
 
 
-async def _waited(
-    store: Store, world: World, flight: Flight, *, ttl: Ttl | EllipsisType
-) -> Found:
+async def _waited(store: Store, world: World, flight: Flight) -> Found:
     """Wait until *flight* is over; or return what has taken its place, or its lead.
 
     Whoever looks when it is abandoned leads, waits on for who was faster, or finds that
@@ -96,7 +88,7 @@ async def _waited(
                 if flight.state == "running":
                     await world.park(waiter, inf)
                 else:
-                    it = store.begin(flight.step.key, ttl, again=flight)
+                    it = store.begin(flight.step.key, flight)
         return it
     finally:
         line.pop(waiter, None)

@@ -246,10 +246,10 @@ class Cache(Generic[K, V]):
 
         .. versionadded:: 0.1
         """
-        it = self._hit(key) or found(self._store, key, ttl)
+        it = self._hit(key) or found(self._store, key)
         if isinstance(it, Lead):
             with it:
-                it.keep(fn())
+                it.keep(fn(), ttl)
         value: V = it.value
         return value
 
@@ -287,10 +287,10 @@ class Cache(Generic[K, V]):
 
         .. versionadded:: 0.1
         """
-        it = self._hit(key) or await afound(self._store, key, ttl)
+        it = self._hit(key) or await afound(self._store, key)
         if isinstance(it, Lead):
             with it:
-                it.keep(await fn())
+                it.keep(await fn(), ttl)
         value: V = it.value
         return value
 
@@ -337,7 +337,7 @@ class Cache(Generic[K, V]):
         store = self._store
         name = "" if store.terms.name is None else f"{store.terms.name!r} "
         most = "" if store.lru.maxsize is None else f" of {store.lru.maxsize}"
-        computing = len(store.flights)
+        computing = [it.state for it in list(store.flights.values())].count("running")
         return f"<Cache {name}{store.lru.weight}{most}: {computing} being computed>"
 
     def __reduce__(self) -> tuple[object, ...]:

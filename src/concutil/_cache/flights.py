@@ -54,11 +54,6 @@ class Flight:
         self.trace: TracebackType | None = None
         self.lines: dict[Hashable, dict[Waiter, None]] = {}
 
-    @property
-    def waiters(self) -> list[Waiter]:
-        """All who wait now."""
-        return [it for line in list(self.lines.values()) for it in list(line)]
-
     def line(self, of: Hashable) -> dict[Waiter, None]:
         """Return where those wait who share a thread."""
         return self.lines.setdefault(of, {})
@@ -174,24 +169,10 @@ def waiting(flight: Flight, *, blocks: bool) -> Iterator[None]:
 
 def step_here(key: Any) -> Step:
     """Return who computes *key* here, as a part of what is computed here already."""
-    return Step(key, threading.get_ident(), live(innermost.get()))
-
-
-def begin(flight: Flight) -> None:
-    """Compute *flight* in this context, as a part of what that computes already."""
-    step = flight.step
-    if step.outer is not None:
-        step.outer.needs[step] = flight
-    innermost.set(step)
-
-
-def end(step: Step, *, here: bool) -> None:
-    """Compute *step* no more; *here* if this is certainly the context of its begin."""
-    step.over = True
-    if step.outer is not None:
-        step.outer.needs.pop(step, None)
-    if here:
-        innermost.set(step.outer)
+    outer = innermost.get()
+    if outer is not None and outer.over:
+        outer = live(outer)
+    return Step(key, threading.get_ident(), outer)
 
 
 def _keys(circle: list[Step]) -> tuple[object, ...]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar, final
 
 from .._core.lru import Entry, Gone
 from .._core.waits import Step
-from .flights import Flight, begin, end
+from .flights import Flight, innermost
 from .terms import Terms, Ttl
 
 T = TypeVar("T")
@@ -67,18 +67,14 @@ class Lead:
         keeper: Where the flight ends.
         flight: What this leads.
         step: What computes it, for as long as this leads it.
-        ttl: How long the value will be fresh; `...` for the usual time.
     """
 
-    __slots__ = ("_entry", "_flight", "_keeper", "_step", "_ttl")
+    __slots__ = ("_entry", "_flight", "_keeper", "_step")
 
-    def __init__(
-        self, keeper: Keeper, flight: Flight, step: Step, *, ttl: Ttl | EllipsisType
-    ) -> None:
+    def __init__(self, keeper: Keeper, flight: Flight, step: Step) -> None:
         self._keeper = keeper
         self._step = step
         self._flight: Flight | None = flight  # until it is over
-        self._ttl = ttl
         self._entry: Entry | None = None
 
     @property
@@ -87,23 +83,26 @@ class Lead:
         assert self._entry is not None
         return self._entry.value
 
-    def keep(self, value: Any) -> None:
+    def keep(self, value: Any, ttl: Ttl | EllipsisType = ...) -> None:
         """Have the flight end with *value*; calls code of the user.
 
         Args:
             value: What was computed.
+            ttl: How long it will be fresh; `...` for the usual time.
 
         Raises:
             TypeError: If *value* is a coroutine, which could be awaited only once.
         """
-        assert self._flight is not None
-        key = self._flight.step.key
-        self._entry = self._keeper.terms.entry(key, finished(value), self._ttl)
+        terms = self._keeper.terms
+        self._entry = terms.entry(self._step.key, finished(value), ttl)
 
     def __enter__(self) -> None:
-        assert self._flight is not None
+        step, flight = self._step, self._flight
+        assert flight is not None
         try:
-            begin(self._flight)
+            if step.outer is not None:
+                step.outer.needs[step] = flight
+            innermost.set(step)
         except BaseException:  # Ctrl-C
             self._drop()
             raise
@@ -114,13 +113,15 @@ class Lead:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        flight, keeper = self._flight, self._keeper
+        flight, keeper, step = self._flight, self._keeper, self._step
         assert flight is not None
         collected = kind is GeneratorExit  # which may come anywhere
         gone: list[Gone] = []
         served = False
         try:
-            end(flight.step, here=not collected)
+            step.end()
+            if not collected:
+                innermost.set(step.outer)
             if kind is None:
                 assert self._entry is not None
                 gone = keeper.hold(self._entry, flight)
@@ -144,7 +145,7 @@ class Lead:
         """Give up what was not entered; never blocks."""
         flight, self._flight = self._flight, None
         assert flight is not None
-        end(self._step, here=False)
+        self._step.end()
         if flight.step is self._step:  # else this was interrupted before it led
             flight.state = "abandoned"  # last of all: somebody else may lead it then
         self._keeper.undone[partial(self._keeper.told, flight)] = None
@@ -152,7 +153,11 @@ class Lead:
 
     # Ctrl-C can come between the making of this and its block, or while it is made.
     def __del__(self) -> None:  # noqa: HC11 - see above
-        if getattr(self, "_flight", None) is not None:
+        try:
+            dropped = self._flight is not None
+        except AttributeError:
+            return
+        if dropped:
             self._drop()
 
 

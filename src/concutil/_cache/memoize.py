@@ -146,7 +146,7 @@ class _Once:
                 raise _Cleared
             return value
         while True:
-            it = found(self._flights, key, None)
+            it = found(self._flights, key)
             try:
                 if isinstance(it, Lead):
                     with it:

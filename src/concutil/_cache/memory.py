@@ -129,7 +129,7 @@ def _sync(fn: Callable[..., Any], memory: Memory, key_of: KeyOf) -> Callable[...
                 return entry.value
         except KeyError:  # who looks again sees whether it comes from the key itself
             pass
-        it = found(store, key, ...)
+        it = found(store, key)
         if isinstance(it, Lead):
             with it:
                 it.keep(fn(*args, **kwargs))
@@ -152,7 +152,7 @@ def _async(fn: Callable[..., Any], memory: Memory, key_of: KeyOf) -> Callable[..
                 return entry.value
         except KeyError:
             pass
-        it = await afound(store, key, ...)
+        it = await afound(store, key)
         if isinstance(it, Lead):
             with it:
                 it.keep(await fn(*args, **kwargs))

@@ -11,7 +11,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from types import EllipsisType
 from typing import Any, TypeVar, final
 
 from .._core.lru import Entry, Gone, Lru
@@ -22,7 +21,7 @@ from .flights import Flight, step_here
 from .lead import Lead, Undone
 from .sorting import arrange, tidy
 from .stats import CacheStats
-from .terms import Terms, Ttl
+from .terms import Terms
 
 T = TypeVar("T")
 
@@ -104,19 +103,16 @@ class Store:
         entry = self._read(partial(self.lru.entries.get, key))
         return entry if entry is not None and entry.is_fresh(now) else None
 
-    def begin(
-        self, key: Any, ttl: Ttl | EllipsisType, *, again: Flight | None = None
-    ) -> Entry | Flight | Lead:
+    def begin(self, key: Any, again: Flight | None = None) -> Entry | Flight | Lead:
         """Return the entry of *key*, or the flight to wait for, or the lead of one.
 
         Args:
             key: What is asked for.
-            ttl: For a value that is computed; `...` for the usual time.
             again: What this call has waited for, and gets unless it is abandoned.
         """
         if self._is_mine():
             step = step_here(key)
-            return self.peek(key) or Lead(self, Flight(step, None), step, ttl=ttl)
+            return self.peek(key) or Lead(self, Flight(step, None), step)
         now, calls = self.now() if self.lru.dated else 0.0, 1 if again is None else 0
         try:
             with self._lock:
@@ -129,26 +125,22 @@ class Store:
                     usable.tick = self.lru.tick() if calls else self.lru.stamp()
                     return usable
                 self.misses += calls
-                self.joins += calls if led else 0
-                return led or self._new_lead(key, ttl, usable, flight=flight)
+                if led is not None:
+                    self.joins += calls
+                    return led
+                return self._new_lead(key, usable, flight)
         finally:
             if self.undone:
                 self.settle(wait=True)
 
-    def _new_lead(
-        self,
-        key: Any,
-        ttl: Ttl | EllipsisType,
-        stale: Entry | None,
-        *,
-        flight: Flight | None,
-    ) -> Lead:
+    def _new_lead(self, key: Any, stale: Entry | None, flight: Flight | None) -> Lead:
         """Return the lead of *flight*, which was abandoned, or of a new one."""
         self.computes += 1
         step = step_here(key)
         new = flight or Flight(step, stale)
-        lead = Lead(self, new, step, ttl=ttl)
-        new.pass_on(step, stale)
+        lead = Lead(self, new, step)
+        if flight is not None:
+            flight.pass_on(step, stale)
         self.flights[key] = new
         return lead
 
@@ -195,19 +187,17 @@ class Store:
         self, entry: Entry, flight: Flight | None, *, now: float, gone: list[Gone]
     ) -> bool:
         """Put *entry* in its place and end *flight*; False if there is no room yet."""
-        key, lru = entry.key, self.lru
+        lru, placed = self.lru, True
         with self._lock:
-            if flight is None or self.flights.get(key) is flight:
-                if not lru.admits(entry, now):
-                    lru.remove(key, now, gone, cause="replaced")
-                elif not lru.place(entry, now, gone):
-                    return False
-                self.flights.pop(key, None)
-            if flight is not None:
+            if flight is None or self.flights.get(entry.key) is flight:
+                placed = lru.place(entry, now, gone)
+                if placed:
+                    self.flights.pop(entry.key, None)
+            if placed and flight is not None:
                 flight.value, flight.state = entry.value, "computed"
-            spent = lru.let_go()
+            spent = lru.spent and lru.let_go()
         del spent  # by now: the end of a key may be code of the user
-        return True
+        return placed
 
     def fail(self, flight: Flight, error: Exception) -> Entry | None:
         """End *flight* with *error*, or return the stale entry that stands in for it.

@@ -65,6 +65,8 @@ class Terms:
             ttl: How long it is fresh; `...` for the cache's.
         """
         lasting = self._ttl if ttl is ... else ttl
+        if lasting is None and self._weigh is None:
+            return Entry(key, value)
         if callable(lasting):
             lasting = lasting(key, value)
             if lasting is not None:
@@ -74,8 +76,6 @@ class Terms:
         weight = 1
         if self._weigh is not None:
             weight = options.weight("weigh(key, value)", self._weigh(key, value))
-        elif lasting is None:
-            return Entry(key, value)
         entry = Measured(key, value)
         entry.expires = None if lasting is None else self.now() + lasting
         entry.weight = weight

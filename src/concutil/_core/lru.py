@@ -27,10 +27,8 @@ Cause = Literal["size", "expired", "replaced", "removed"]
 _FEW: Final = 32
 # How many expired entries each newcomer clears away, whether room is needed or not.
 _SWEPT: Final = 2
-# How many are evicted in one go, while the lock is held.
-_EVICTED_AT_ONCE: Final = 64
-# How many keys or dates that tell nothing any more are passed over in one go.
-_PASSED_OVER: Final = 256
+# How much is evicted or passed over in one go, while the lock is held.
+_AT_ONCE: Final = 256
 # How many runs may be made of which each key was used again before it could go. Then
 # the entries are looked at one by one, however many.
 _MADE_IN_VAIN: Final = 3
@@ -125,12 +123,12 @@ class Lru:
         "_dates",
         "_made",
         "_run",
-        "_spent",
         "_uncounted",
         "dated",
         "entries",
         "evictions",
         "maxsize",
+        "spent",
         "stale",
         "tick",
         "weight",
@@ -148,7 +146,7 @@ class Lru:
         self._run: Run = Run([], 0)
         self._made = 0  # how many runs, since the last eviction
         self._dates: Dates = Dates()
-        self._spent: list[object] = []
+        self.spent: list[object] = []  # for `let_go`
 
     @property
     def hits(self) -> int:
@@ -169,31 +167,30 @@ class Lru:
         """Whether *entry* is fresh, or stale at most."""
         return entry.expires is None or now < entry.expires + self.stale
 
-    def admits(self, entry: Entry, now: float) -> bool:
-        """Whether *entry* is worth holding: light enough, and not expired already."""
-        if self.maxsize is not None and (
-            entry.weight > self.maxsize or not self.maxsize
-        ):
-            return False
-        return entry.expires is None or self.is_of_use(entry, now)
-
     def place(self, entry: Entry, now: float, gone: list[Gone]) -> bool:
         """Hold *entry*, and evict what is in its way; False if that takes another go.
 
-        Then `arrange` may have to come before that.
+        Before that, `let_go`, and `arrange` if it `lacks_run`. What weighs too much or
+        has expired already is not held, and only the entry of its key goes.
 
         Args:
-            entry: A new one that this `admits`; the entry of its key goes.
+            entry: A new one; the entry of its key goes.
             now: The time; anything until something is `dated`.
             gone: What is held no longer is appended to it.
         """
-        old = self.entries.get(entry.key)
-        more = entry.weight if old is None else entry.weight - old.weight
+        old, most, more = self.entries.get(entry.key), self.maxsize, entry.weight
+        if (most is not None and (more > most or not most)) or (
+            entry.expires is not None and not self.is_of_use(entry, now)
+        ):
+            self.remove(entry.key, now, gone, cause="replaced")
+            return True
+        if old is not None:
+            more -= old.weight
         if self._dates.heap:
             self._sweep(now, gone, but=old)
-        if self.maxsize is not None and self.weight + more > self.maxsize:
-            self._evict(self.maxsize - more, now, gone, but=old)
-            if self.weight + more > self.maxsize:
+        if most is not None and self.weight + more > most:
+            self._evict(most - more, now, gone, but=old)
+            if self.weight + more > most:
                 return False
         if old is not None:
             entry.key = old.key  # the dict keeps the key that it has
@@ -216,19 +213,33 @@ class Lru:
     def _evict(
         self, most: int, now: float, gone: list[Gone], *, but: Entry | None
     ) -> None:
-        """Evict until at most *most* is left, or as long as the run lasts."""
-        for _ in range(_EVICTED_AT_ONCE):
-            expired = self._expired(now, but=but) if self._dates.heap else None
-            if expired is not None:
-                self._drop(expired, "expired", gone)
-            elif self._dates.heap and self._dates.heap[0].when + self.stale <= now:
-                return  # more dates hold no longer than one go takes
-            elif (oldest := self._least_recent(but=but)) is not None:
-                self._drop(oldest, "size", gone)
+        """Evict until at most *most* is left, or as much as one go takes."""
+        if self._dates.heap:
+            self._evict_expired(most, now, gone, but=but)
+        entries, (keys, limit), enough = self.entries, self._run, len(gone) + _AT_ONCE
+        while self.weight > most and len(gone) + len(self.spent) < enough:
+            if keys:
+                key = keys.pop()
+                entry = entries.get(key)
+                if entry is None or entry.tick >= limit or entry is but:
+                    self.spent.append(key)
+                    continue
+            elif self._has_no_run():
+                entry = min(
+                    (it for it in entries.values() if it is not but), key=_by_tick
+                )
             else:
                 return
-            if self.weight <= most:
+            self._drop(entry, "size", gone)
+
+    def _evict_expired(
+        self, most: int, now: float, gone: list[Gone], *, but: Entry | None
+    ) -> None:
+        while self.weight > most and len(self.spent) < _AT_ONCE:
+            entry = self._expired(now, but=but)
+            if entry is None:
                 return
+            self._drop(entry, "expired", gone)
 
     def _drop(self, entry: Entry, cause: Cause, gone: list[Gone]) -> None:
         del self.entries[entry.key]
@@ -239,28 +250,14 @@ class Lru:
 
     def _expired(self, now: float, *, but: Entry | None) -> Entry | None:
         """Return an entry that is of no use any more, other than *but*."""
-        dates = self._dates
-        for _ in range(_PASSED_OVER):
-            if not dates.heap or now < dates.heap[0].when + self.stale:
-                return None
+        dates, spent = self._dates, self.spent
+        while dates.heap and dates.heap[0].when + self.stale <= now:
+            if len(spent) >= _AT_ONCE:
+                break
             date = dates.pop()
-            self._spent.append(date)
+            spent.append(date)
             entry = self.entries.get(date.key)
             if entry is not None and entry is not but and entry.expires == date.when:
-                return entry
-        return None
-
-    def _least_recent(self, *, but: Entry | None) -> Entry | None:
-        """Return what was used least recently, but not *but*; None for another go."""
-        if self._has_no_run():
-            others = [it for it in self.entries.values() if it is not but]
-            return min(others, key=_by_tick, default=None)
-        keys, limit = self._run
-        for _ in range(min(len(keys), _PASSED_OVER)):
-            key = keys.pop()
-            self._spent.append(key)
-            entry = self.entries.get(key)
-            if entry is not None and entry is not but and entry.tick < limit:
                 return entry
         return None
 
@@ -279,7 +276,7 @@ class Lru:
 
     def arrange(self, run: Run) -> None:
         """Evict by *run*, which was made `in_order`."""
-        self._spent.append(self._run)
+        self.spent.append(self._run)
         self._run = run
         self._made += 1
 
@@ -294,7 +291,7 @@ class Lru:
 
     def tidied(self, dates: list[Date], since: list[Date]) -> None:
         """Know the sorted *dates* alone, and those that came *since*."""
-        self._spent.append(self._dates.heap)
+        self.spent.append(self._dates.heap)
         self._dates.tidied(dates, since)
 
     def let_go(self) -> list[object]:
@@ -302,9 +299,7 @@ class Lru:
 
         It may have the last reference to a key, whose end may call anything.
         """
-        if not self._spent:
-            return self._spent
-        spent, self._spent = self._spent, []
+        spent, self.spent = self.spent, []
         return spent
 
     def remove(self, key: Any, now: float, gone: list[Gone], *, cause: Cause) -> bool:

@@ -38,6 +38,12 @@ class Step:
         self.needs: dict[object, Goal] = {}
         self.over = False
 
+    def end(self) -> None:
+        """Be over, and needed by nothing any more."""
+        self.over = True
+        if self.outer is not None:
+            self.outer.needs.pop(self, None)
+
 
 def live(step: Step | None) -> Step | None:
     """Return *step*, or the innermost one around it that has not ended."""
