@@ -121,8 +121,7 @@ class Cache(Generic[K, V]):
 
         .. versionadded:: 0.1
         """
-        # As `_hit`, in one piece.
-        try:
+        try:  # as `_hit`, in one piece
             entry = self._entries[key]
             if entry.expires is None or self._now() < entry.expires:
                 entry.tick = self._tick()
@@ -212,6 +211,7 @@ class Cache(Generic[K, V]):
 
         .. versionadded:: 0.1
         """
+        hash(key)  # what can't be hashed has no part in the rest
         store = self._store
         store.terms.tell(store.hold(store.terms.entry(key, value, ttl)))
 

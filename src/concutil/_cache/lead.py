@@ -75,12 +75,11 @@ class Lead:
         self._keeper = keeper
         self._step = step
         self._flight: Flight | None = flight  # until it is over
-        self._entry: Entry | None = None
+        self._entry: Entry  # as soon as there is one
 
     @property
     def value(self) -> Any:
         """What was computed, or what stands in for it."""
-        assert self._entry is not None
         return self._entry.value
 
     def keep(self, value: Any, ttl: Ttl | EllipsisType = ...) -> None:
@@ -115,19 +114,16 @@ class Lead:
     ) -> bool:
         flight, keeper, step = self._flight, self._keeper, self._step
         assert flight is not None
-        collected = kind is GeneratorExit  # which may come anywhere
         gone: list[Gone] = []
         served = False
         try:
             step.end()
-            if not collected:
+            if kind is not GeneratorExit:  # which may come anywhere
                 innermost.set(step.outer)
             if kind is None:
-                assert self._entry is not None
                 gone = keeper.hold(self._entry, flight)
             elif isinstance(error, Exception):
-                self._entry = keeper.fail(flight, error)
-                served = self._entry is not None
+                served = self._is_served(keeper.fail(flight, error))
         finally:
             # First what calls nothing: the stack may have no room for another frame.
             self._flight = None  # an error's traceback leads to this
@@ -136,10 +132,17 @@ class Lead:
             if flight.lines or flight.state == "abandoned":
                 keeper.undone[partial(keeper.told, flight)] = None
             if keeper.undone:
-                keeper.settle(wait=not collected)
+                keeper.settle(wait=kind is not GeneratorExit)
         if gone:
             keeper.terms.tell(gone)
         return served
+
+    def _is_served(self, stale: Entry | None) -> bool:
+        """Whether there is a *stale* entry to take for what was not computed."""
+        if stale is None:
+            return False
+        self._entry = stale
+        return True
 
     def _drop(self) -> None:
         """Give up what was not entered; never blocks."""

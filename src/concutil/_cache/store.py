@@ -153,7 +153,6 @@ class Store:
         Raises:
             RuntimeError: If there is no *flight*, and this comes upon the lock.
         """
-        hash(entry.key)  # what can't be hashed has no part in the rest
         if self._is_mine():
             if flight is None:
                 raise RuntimeError(
