@@ -85,6 +85,10 @@ class AsyncioWorld:
         self.line = loop
         self.turn = -inf  # when one of these tasks last let the others run
 
+    def now(self) -> float:
+        """Return the time of the loop."""
+        return self.line.time()
+
     def waiter(self) -> AsyncioWaiter:
         """Return a waiter for the task that runs now."""
         return AsyncioWaiter(self.line)
@@ -92,6 +96,10 @@ class AsyncioWorld:
     def park(self, waiter: AsyncioWaiter, until: float) -> Awaitable[None]:
         """Suspend the task that runs now."""
         return waiter.park(until)
+
+    def sleep(self, seconds: float) -> Awaitable[object]:
+        """Suspend the task that runs now."""
+        return asyncio.sleep(seconds)
 
     async def checkpoint(self) -> None:
         """Let other tasks run, if none had a turn for a while."""

@@ -61,6 +61,10 @@ class ThreadsWorld:
 
     line: Hashable = "threads"
 
+    def now(self) -> float:
+        """Return the system's monotonic time."""
+        return clock.monotonic()
+
     def waiter(self) -> ThreadWaiter:
         """Return a waiter for this thread."""
         return ThreadWaiter()
@@ -68,6 +72,10 @@ class ThreadsWorld:
     async def park(self, waiter: ThreadWaiter, until: float) -> None:
         """Block this thread; there is nothing to suspend."""
         waiter.block(until)
+
+    async def sleep(self, seconds: float) -> None:
+        """Block this thread."""
+        ThreadWaiter().block(self.now() + seconds)
 
     async def checkpoint(self) -> None:
         """Do nothing: the operating system lets other threads run."""

@@ -84,6 +84,10 @@ class TrioWorld:
     def __init__(self) -> None:
         self.line = trio.lowlevel.current_trio_token()
 
+    def now(self) -> float:
+        """Return the time of the run."""
+        return trio.current_time()
+
     def waiter(self) -> TrioWaiter:
         """Return a waiter for the task that runs now."""
         return TrioWaiter(self.line)
@@ -91,6 +95,10 @@ class TrioWorld:
     def park(self, waiter: TrioWaiter, until: float) -> Awaitable[None]:
         """Suspend the task that runs now."""
         return waiter.park(until)
+
+    async def sleep(self, seconds: float) -> None:
+        """Suspend the task that runs now."""
+        await trio.sleep(seconds)
 
     async def checkpoint(self) -> None:
         """Let other tasks run, and be cancelled, as every trio operation does."""

@@ -13,10 +13,20 @@ skipped: Final[ContextVar[bool]] = ContextVar("concutil.no_waiting", default=Fal
 
 
 async def rest(world: World, until: float, clock: Clock | None) -> None:
-    """Let others run until *clock* says *until*."""
+    """Let others run until *clock* says *until*.
+
+    Real time is that of the world: where a test makes the time of its loop virtual, as
+    trio's `MockClock` does, a rest takes none.
+    """
     await world.checkpoint()
     now = reader(clock)
-    if now() >= until or skipped.get():
+    left = until - now()
+    if left <= 0 or skipped.get():
+        return
+    if clock is None:
+        end = world.now() + left
+        while (left := end - world.now()) > 0:
+            await world.sleep(left)
         return
     waiter = world.waiter()
     try:

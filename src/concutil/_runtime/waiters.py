@@ -80,12 +80,20 @@ class World(Protocol):
         """What is shared by all that depend on the same timers."""
         ...
 
+    def now(self) -> float:
+        """Return the time that these timers go by, in seconds since any time."""
+        ...
+
     def waiter(self) -> Waiter:
         """Return a waiter for the thread or task that runs now."""
         ...
 
     def park(self, waiter: Any, until: float) -> Awaitable[None]:
         """Stop here until *waiter* is woken, *until* is reached, or at whim before."""
+        ...
+
+    def sleep(self, seconds: float) -> Awaitable[object]:
+        """Stop here until so much of the time of `now` has passed, or a bit less."""
         ...
 
     def checkpoint(self) -> Awaitable[None]:
