@@ -184,6 +184,7 @@ def test_it_counts(met: Met) -> None:
 # How, what comes of it, and which of the values 5 and 7 goes.
 REMOVALS: dict[str, tuple[Use, Any, list[int]]] = {
     "another": (lambda cache: cache.invalidate("other"), 1, [7]),
+    "another twice": (lambda cache: cache.invalidate("other", "other"), 1, [7]),
     "two": (lambda cache: cache.invalidate("none", *cache), 2, [5, 7]),
     "nothing": (lambda cache: cache.invalidate("none"), 0, []),
     "clear": (lambda cache: cache.clear(), None, [5, 7]),

@@ -50,7 +50,7 @@ class Cache(Generic[K, V]):
         on_evict: Called with key, value and cause when an entry is held no longer:
             "size" if others needed the room, "expired", "replaced" by another value of
             its key, or "removed" by whoever asked for that. It runs in the thread that
-            caused it, when all is done. What it raises goes to `sys.unraisablehook`.
+            removed it, when all is done. What it raises goes to `sys.unraisablehook`.
         name: Shown in events and the `repr`.
         clock: What tells the time instead of the system's monotonic clock.
 

@@ -262,7 +262,8 @@ class Store:
         """Hold *keys* no longer, nor what is being computed; return how many went."""
         if self._is_mine():
             # What isn't there must not be removed: its key could ask for that again.
-            there = [it for it in keys if it in self.lru.entries or it in self.flights]
+            entries, flights = self.lru.entries, self.flights
+            there = [it for it in dict.fromkeys(keys) if it in entries or it in flights]
             if there:
                 self.undone[partial(self._late, deque(there))] = None
             return sum(self.peek(it) is not None for it in there)
