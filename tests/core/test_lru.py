@@ -304,6 +304,19 @@ def test_mending_makes_good_what_was_interrupted() -> None:
     assert lru.weight == 7
 
 
+@pytest.mark.parametrize("replaced", [True, False])
+def test_who_comes_before_it_is_made_good_mends_it(*, replaced: bool) -> None:
+    """An entry finds its place, though nothing is left that could go for it."""
+    lru, gone = Lru(2, 0.0), []
+    if replaced:
+        held(lru, "a")
+    lru.weight = 2  # as one leaves it who is interrupted while something goes
+
+    assert goes_of(lru, measured("a", 0, expires=None, weight=2), 0.0, gone) == 1
+    assert lru.weight == 2
+    assert [(entry.key, why) for entry, why in gone] == [("a", "replaced")] * replaced
+
+
 def test_dates_that_hold_no_longer_are_passed_over_in_several_goes() -> None:
     """However many were replaced, the lock is let go in between."""
     lru, gone = Lru(1000, 0.0), []

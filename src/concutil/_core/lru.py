@@ -225,9 +225,11 @@ class Lru:
                     self.spent.append(key)
                     continue
             elif self._has_no_run():
-                entry = min(
-                    (it for it in entries.values() if it is not but), key=_by_tick
-                )
+                others = (it for it in entries.values() if it is not but)
+                entry = min(others, key=_by_tick, default=None)
+                if entry is None:  # who was interrupted has yet to make it good
+                    self.mend()
+                    return
             else:
                 return
             self._drop(entry, "size", gone)
