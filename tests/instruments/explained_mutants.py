@@ -63,7 +63,6 @@ EXPLAINED: Final[dict[str, dict[str, str]]] = {
         "Store.clear: as if always: `if self.undone:`": _EAGER,
         "Store.begin: swapped with the next: `led = flight if flight and flight.state"
         " == 'running' else None`": _APART,
-        "Store.begin: swapped with the next: `self.misses += calls`": _APART,
         "Store.fail: swapped with the next: `stale = None`": _APART,
         "Store._remove: swapped with the next: `self.flights.pop(key, None)`": _APART,
         "Store.clear: swapped with the next: `flights, self.flights = (self.flights,"
