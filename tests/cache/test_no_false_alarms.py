@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import anyio
 import pytest
 
 from concutil import Cache, RecursiveComputeError
+from concutil._cache import flights
+from concutil._core.waits import Step, way
 from concutil.events import LoopBlocked
 from insides import waiters_of
 from patience import eventually, threads
@@ -230,6 +233,27 @@ def test_a_worker_thread_that_others_block_later(calls) -> None:
         opener.join(10)
 
     assert cache.get_or_compute("d", lambda: cache.get_or_compute("e", lambda: 5)) == 5
+
+
+def test_a_circle_that_is_gone_at_a_second_look(
+    calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of it was over, or cancelled, before the rest was seen."""
+    looks: list[Step] = []
+
+    def changing(start: Step, goals: list[Step], onward: Any) -> list[Step] | None:
+        looks.append(start)
+        return [start, *goals] if len(looks) == 1 else way(start, goals, onward)
+
+    monkeypatch.setattr(flights, "way", changing)
+    cache: Cache[str, int] = Cache()
+    gate = calls.gate()
+    calls.lead("thread", cache, "a", lambda: 1, gate)
+    waiter = calls.join("thread", cache, "a", int)
+    gate.open()
+
+    assert waiter.result() == 1
+    assert len(looks) > 1
 
 
 def opens(cache: Cache[str, int], key: str, gate) -> None:

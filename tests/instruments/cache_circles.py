@@ -181,3 +181,11 @@ class Circling(
             for work in self.works if ask.blocks else ():
                 if work.key == one and work.thread == ask.thread:
                     yield max(ask.began, work.began), min(ask.ended, work.ended)
+
+
+class Walking(
+    Circling,
+    targets=(flights._Threads.onward, waits.way),
+    core=("ab", "bc", "ca", "ba"),
+):
+    """The same, with all switches where somebody looks for the way round."""

@@ -20,7 +20,7 @@ from .battery import (
 )
 from .budgets import BUDGET
 from .cache_canaries import CANARIES, Canary
-from .cache_circles import Circling
+from .cache_circles import Circling, Walking
 from .cache_subjects import SUBJECTS, Cached, Crowded, Expiring, Looped
 from .explorer import Pct, Random, Search, explore
 from .explorer.primitives import WITH_IS_A_CALL
@@ -108,6 +108,15 @@ def test_all_orders_of_closing_a_circle(held: float, tell: Tell) -> None:
 def test_all_schedules_of_two_who_close_a_circle(plan: Plan, tell: Tell) -> None:
     """Wherever they are in doing so."""
     tell(exhaust(Circling, [plan], bound=1, held=0.0))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_all_schedules_of_looking_for_a_circle(tell: Tell) -> None:
+    """Whatever changes while somebody goes round: there is a circle, or no alarm."""
+    plan: Plan = (("bc",), ("ca", "ab"))
+    each = plans(Walking.core, threads=2, length=2) if BUDGET.exhausted else [plan]
+    tell(exhaust(Walking, each, bound=2, held=0.0, grain="line"))
 
 
 @pytest.mark.skipif(not BUDGET.interrupts, reason="it takes too long here")

@@ -124,10 +124,11 @@ class _Threads:
 
     def onward(self, step: Step) -> Iterable[Step]:
         """Return what *step* waits for, its own thread included if that is blocked."""
-        if step.over:  # nobody needs it to go on
-            return ()
         onward = [goal.step for goal in list(step.needs.values())]
         here = None if step.key is _THREAD else self.blocked.get(step.thread)
+        # Last of all: its thread may have ended it, and be blocked by something else.
+        if step.over:  # nobody needs it to go on
+            return ()
         return onward if here is None else [*onward, here]
 
 
@@ -155,7 +156,7 @@ def waiting(flight: Flight, *, blocks: bool) -> Iterator[None]:
             mine.append(_threads.here())
         for step in mine:
             step.needs[me] = flight
-        circle = way(flight.step, mine, _threads.onward) if mine else None
+        circle = _circle(flight, mine) if mine else None
         if circle is not None:
             raise RecursiveComputeError(_told(circle), keys=_keys(circle))
         yield
@@ -165,6 +166,18 @@ def waiting(flight: Flight, *, blocks: bool) -> Iterator[None]:
         if blocks and mine and not mine[-1].needs:
             _threads.blocked.pop(mine[-1].thread, None)
         del flight  # it may fail with what was raised here
+
+
+def _circle(flight: Flight, mine: list[Step]) -> list[Step] | None:
+    """Return the way by which *flight* waits for one of *mine*, or None.
+
+    It is what two looks have found alike: of a single one, the first part may be over
+    when it comes to the last, as a wait that was cancelled is.
+    """
+    circle = None
+    while (again := way(flight.step, mine, _threads.onward)) != circle:
+        circle = again
+    return circle
 
 
 def step_here(key: Any) -> Step:
