@@ -94,9 +94,11 @@ def test_all_are_used_again_during_each_sort(monkeypatch: pytest.MonkeyPatch) ->
 def test_waiters_of_who_has_no_stack_left(world: str, frames: int, calls) -> None:
     """Where a computation ends without the stack to wake others, the next call does."""
     cache: Cache[str, int] = Cache()
+    begun: list[int] = []
     opened: list[int] = []
 
     def compute() -> int:
+        begun.append(1)
         while not opened:
             time.sleep(0)  # noqa: HC14 - anything better needs frames
         return 1
@@ -108,8 +110,8 @@ def test_waiters_of_who_has_no_stack_left(world: str, frames: int, calls) -> Non
     leader = threading.Thread(target=lead, daemon=True)
     with stack(200):
         leader.start()
-        eventually(lambda: cache._store.flights or not leader.is_alive())
-    if not leader.is_alive():
+        eventually(lambda: begun or not leader.is_alive())
+    if not begun:
         return  # too deep already
     flight = cache._store.flights["a"]
     waiter = calls.join(world, cache, "a", lambda: 2)
