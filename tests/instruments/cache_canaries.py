@@ -17,7 +17,7 @@ from concutil._core.waits import Step
 from concutil._runtime.waiters import World
 
 from .battery import HOLD_S, Plan, Subject
-from .cache_circles import Circling
+from .cache_circles import Walking
 from .cache_subjects import Cached, Evicting, Unkept
 
 
@@ -137,15 +137,15 @@ CANARIES: Final = (
         (("compute", "other"), ("glance",)),
     ),
     Canary(
-        *(looks_twice, _Threads, "onward", Circling),
-        *((("ab",), ("bc",), ("ca",)), HOLD_S),
+        *(looks_twice, _Threads, "onward", Walking),
+        *((("ab",), ("bc",), ("ab",)), HOLD_S),
     ),
     Canary(
-        *(goes_on_from_what_is_over, _Threads, "onward", Circling),
+        *(goes_on_from_what_is_over, _Threads, "onward", Walking),
         (("bc",), ("ca", "in_its_loop")),
     ),
     Canary(
-        *(sees_no_threads, _Threads, "onward", Circling),
+        *(sees_no_threads, _Threads, "onward", Walking),
         *((("in_its_loop",), ("ba",)), HOLD_S),
     ),
 )
