@@ -295,6 +295,8 @@ def test_a_computation_dropped_under_the_lock() -> None:
     computing.send(None)
     with cache._store._lock:
         computing.close()
+        assert len(cache._store.flights) == 1
+        assert repr(cache).endswith(": 0 being computed>")
     cache.get_or_compute("c", lambda: 3)
     assert cache._store.flights == {}, "whoever comes next finishes it"
 

@@ -21,6 +21,20 @@ def weighed(maxsize: int | None, gone: Told | None = None) -> Cache[str, int]:
     )
 
 
+def test_nothing_is_asked_about_a_key_that_has_no_place() -> None:
+    """A key that can't be hashed is told before its weight or time to live is."""
+    asked: list[object] = []
+
+    def note(key: object, value: object) -> int:
+        asked.append(key)
+        return 1
+
+    cache: Cache[Any, int] = Cache(10, weigh=note, ttl=note)
+    with pytest.raises(TypeError, match="unhashable"):
+        cache[[]] = 1
+    assert asked == []
+
+
 def test_the_total_weight_is_bounded() -> None:
     """As many of the least recent go as are needed, and no more."""
     gone: Told = []

@@ -28,12 +28,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super()._run_once()  # type: ignore[misc]  # it is there
 
 
-def policy() -> Retry:
+def policy(timeout: float | None = None) -> Retry:
     """Return a policy that waits a day before each of its two retries."""
     return retry(
         OSError,
         attempts=3,
-        timeout=None,
+        timeout=timeout,
         wait_initial=DAY_S,
         wait_max=DAY_S,
         backoff_factor=1,
@@ -67,3 +67,25 @@ def test_on_asyncio() -> None:
     finally:
         loop.close()
     assert loop.passed == pytest.approx(4 * DAY_S)
+
+
+def test_an_attempt_is_cut_by_the_time_of_its_loop() -> None:
+    """However long it would take, and without waiting for that."""
+    clock = trio.testing.MockClock(autojump_threshold=0)
+
+    async def call() -> None:
+        await policy(timeout=DAY_S).acall(trio.sleep, 2 * DAY_S)
+
+    with pytest.raises(TimeoutError, match="met the deadline"):
+        trio.run(call, clock=clock)
+    assert clock.current_time() == pytest.approx(DAY_S)
+
+
+def test_what_is_left_is_counted_in_real_seconds() -> None:
+    """Two waits of a day fit into a day and a half, of which nothing has passed."""
+
+    async def call() -> int:
+        step = Flaky(OSError(), OSError(), 5)
+        return await in_async_block(policy(timeout=1.5 * DAY_S), step)
+
+    assert trio.run(call, clock=trio.testing.MockClock(autojump_threshold=0)) == 5

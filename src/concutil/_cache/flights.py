@@ -183,7 +183,7 @@ def _circle(flight: Flight, mine: list[Step]) -> list[Step] | None:
 def step_here(key: Any) -> Step:
     """Return who computes *key* here, as a part of what is computed here already."""
     outer = innermost.get()
-    if outer is not None and outer.over:
+    if outer is not None and outer.over:  # a call for nothing would be felt here
         outer = live(outer)
     return Step(key, threading.get_ident(), outer)
 
